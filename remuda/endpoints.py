@@ -1,0 +1,47 @@
+"""Where the processes of one instance meet: unix sockets in a private folder, one name for each."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+RUN_DIR_VARIABLE = "REMUDA_INSTANCE_DIR"
+"""Set by the supervisor for its children: the folder of this instance's sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The addresses inside an instance's folder (mode 0700; every socket 0600)."""
+
+    folder: Path
+
+    @classmethod
+    def from_environment(cls) -> "Endpoints":
+        return cls(Path(os.environ[RUN_DIR_VARIABLE]))
+
+    @property
+    def scheduler(self) -> str:
+        """gRPC target of the scheduler."""
+        return f"unix:{self.folder}/scheduler.grpc"
+
+    @property
+    def store(self) -> str:
+        """gRPC target of the store."""
+        return f"unix:{self.folder}/store.grpc"
+
+    @property
+    def host(self) -> str:
+        """gRPC target of the worker host (health only)."""
+        return f"unix:{self.folder}/host.grpc"
+
+    def gateway(self, index: int) -> str:
+        """gRPC target of a gateway (health only)."""
+        return f"unix:{self.folder}/gateway-{index}.grpc"
+
+    @property
+    def uplink(self) -> str:
+        """ZeroMQ endpoint that the scheduler binds for hosts and workers."""
+        return f"ipc://{self.folder}/scheduler.zmq"
+
+    def tokens(self, index: int) -> str:
+        """ZeroMQ endpoint that a gateway binds for token frames."""
+        return f"ipc://{self.folder}/gateway-{index}.zmq"

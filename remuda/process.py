@@ -1,0 +1,47 @@
+"""What every process does at its start and its end: a title, logs, signals, and never outliving its parent."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import setproctitle
+import uvloop
+
+from remuda.logs import configure_logs
+from remuda.settings import Settings
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when `parent` dies, so that no crash leaves a process behind (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the request was in place
+        os._exit(1)
+
+
+def begin_process(title: str, settings: Settings) -> None:
+    """Names the process (`ps`, `top`, logs) and configures its logs."""
+    setproctitle.setproctitle(f"remuda {title}")
+    configure_logs(settings, title)
+
+
+def run_process(title: str, main: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
+    """Runs an asyncio process until `main` returns. SIGTERM and SIGINT set the event, upon which `main` has to return."""
+    settings = Settings()
+    if parent := os.environ.get("REMUDA_PARENT_PID"):
+        die_with_parent(int(parent))
+    begin_process(title, settings)
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await main(settings, stop)
+
+    uvloop.run(supervised())

@@ -1,0 +1,34 @@
+"""The scheduler's state as `Residents` and `Watch` tell it."""
+
+from remuda.v1 import serving_pb2 as pb
+from scheduler.core import Core
+from scheduler.model import Replica
+
+
+def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
+    """One replica. The core keeps monotonic time; clients read Unix time."""
+    told = pb.Resident(
+        model=replica.spec,
+        replica=replica.id,
+        device=replica.device,
+        size=replica.size,
+        size_vram=replica.size_vram,
+        slots=replica.slots,
+        slots_busy=len(replica.busy),
+        num_ctx=replica.num_ctx or replica.spec.options.num_ctx,
+        state=replica.state.value,
+    )
+    if replica.keep_alive_ns >= 0:
+        expires = monotonic_ns + replica.keep_alive_ns if replica.expires_at_ns is None else replica.expires_at_ns
+        told.expires_at_ns = unix_ns + expires - monotonic_ns
+    return told
+
+
+def state(core: Core, monotonic_ns: int, unix_ns: int) -> pb.SchedulerState:
+    """The whole state: devices, residents, and how many requests wait and run."""
+    return pb.SchedulerState(
+        devices=[device for devices in core.hosts.values() for device in devices],
+        residents=[resident(replica, monotonic_ns, unix_ns) for replica in core.replicas.values()],
+        waiting=core.waiting,
+        running=sum(len(replica.busy) for replica in core.replicas.values()),
+    )

@@ -1,0 +1,1 @@
+"""Worker hosts and workers: `host` spawns and reaps, `worker` runs one model, `engine` drives llama.cpp."""

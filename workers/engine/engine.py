@@ -1,0 +1,191 @@
+"""The engine loop: plan a step, compute it, pick tokens; while it computes, hand out the tokens of the step before."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workers.engine.batch import Plan, plan_step
+from workers.engine.decoder import Decoder
+from workers.engine.llama import Batch, Context, Model
+from workers.engine.sampling.sampler import sample
+from workers.engine.sequence import FinishReason, Sequence, SequenceKey
+from workers.engine.slots import Slots
+from workers.engine.text import TextStream
+
+CONTEXT_RESERVE = 4
+"""Tokens that a context shift leaves room for beside what it keeps, as llama-server does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one step gave one sequence. `ended` on the last piece."""
+
+    sequence: Sequence
+    tokens: tuple[int, ...]
+    text: str
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start."""
+
+    prefill_tokens: int = 0
+    decode_tokens: int = 0
+    decode_steps: int = 0
+
+
+class Engine:
+    """Runs any number of sequences over one context. Not thread-safe: one thread calls it."""
+
+    def __init__(self, model: Model, context: Context, capacity: int, num_ctx: int, prefill_chunk: int) -> None:
+        self._vocabulary = model.vocabulary
+        self._context = context
+        self._decoder = Decoder(context)
+        self._batch = Batch(context.batch_tokens)
+        self._slots = Slots(capacity)
+        self._waiting: deque[Sequence] = deque()
+        self._texts: dict[SequenceKey, TextStream] = {}
+        self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
+        self._num_ctx = num_ctx
+        self._prefill_chunk = prefill_chunk
+        self.counters = Counters()
+
+    # ---- what the worker calls ----
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._texts)
+
+    @property
+    def slots_busy(self) -> int:
+        return len(self._slots)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def cells_used(self) -> int:
+        """Tokens in the KV cache."""
+        return sum(sequence.computed for sequence in self._slots)
+
+    def alive(self) -> list[SequenceKey]:
+        """The sequences that have not ended."""
+        return list(self._texts)
+
+    def add(self, sequence: Sequence) -> None:
+        """Takes a request. One that cannot run ends with an error at the next step."""
+        self._texts[sequence.key] = TextStream(sequence.stop)
+        self._waiting.append(sequence)
+        if not sequence.prompt:
+            sequence.end(FinishReason.ERROR, "the prompt is empty")
+        elif len(sequence.prompt) > self._num_ctx:
+            sequence.end(FinishReason.ERROR, "the prompt is longer than the context length")
+        elif not all(0 <= token < self._vocabulary.size for token in sequence.prompt):
+            sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary")
+
+    def cancel(self, key: SequenceKey) -> None:
+        """Ends a sequence at the next step."""
+        for sequence in (*self._slots, *self._waiting):
+            if sequence.key == key:
+                sequence.end(FinishReason.CANCELLED)
+
+    def step(self, meanwhile: Callable[[list[Piece]], None]) -> None:
+        """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel."""
+        self._admit()
+        plan = plan_step(self._slots, self._context.batch_tokens, self._prefill_chunk)
+        if not plan.tokens:
+            meanwhile(self._collect())
+            return
+        plan.write(self._batch)
+        self._decoder.start(self._batch)
+        meanwhile(self._collect())
+        result = self._decoder.wait()
+        if result == 0:
+            self._sample(plan)
+        else:
+            self._fail(plan, result)
+
+    # ---- the parts of a step ----
+
+    def _admit(self) -> None:
+        """Lets ended sequences go, gives free slots to waiting ones, keeps the slots dense."""
+        for sequence in [sequence for sequence in self._slots if sequence.finish is not None]:
+            self._context.remove(sequence.slot)
+            self._slots.release(sequence)
+        while self._waiting and not self._slots.full:
+            sequence = self._waiting.popleft()
+            if sequence.finish is None:
+                self._slots.take(sequence)
+                sequence.timings.prefill_began = time.monotonic_ns()
+        for source, target in self._slots.close_old_gaps():
+            self._context.move(source, target)
+        for sequence in self._slots:
+            self._make_room(sequence)
+
+    def _make_room(self, sequence: Sequence) -> None:
+        """Shifts the context of a sequence that has filled it, or ends the sequence."""
+        if len(sequence.tokens) <= self._num_ctx or not sequence.decoding:
+            return
+        if not (sequence.shift and self._context.can_shift):
+            sequence.end(FinishReason.LENGTH)
+            return
+        keep = len(sequence.prompt) if sequence.num_keep < 0 else sequence.num_keep + self._vocabulary.adds_bos
+        keep = min(keep, self._num_ctx - CONTEXT_RESERVE)
+        discard = max((sequence.computed - keep) // 2, 1)
+        self._context.shift(sequence.slot, keep, keep + discard)
+        sequence.discard(keep, keep + discard)
+
+    def _sample(self, plan: Plan) -> None:
+        plan.advance()
+        self._count(plan)
+        if not plan.sampled:
+            return
+        tokens = sample(self._context.logits(len(plan.sampled)), plan.sampled)
+        for sequence, token in zip(plan.sampled, tokens, strict=True):
+            if sequence.finish is not None:  # cancelled, or a stop string was found, while this step computed
+                continue
+            sequence.append(token)
+            if token in self._vocabulary.end_of_generation:
+                sequence.finish = FinishReason.STOP
+            self._fresh.append(sequence)
+
+    def _fail(self, plan: Plan, result: int) -> None:
+        """llama_decode refused the batch: the requests in it fail, the worker serves on."""
+        for sequence, _ in plan.chunks:
+            sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
+
+    def _collect(self) -> list[Piece]:
+        """Text for the tokens of the last step, and the ends of sequences."""
+        pieces = [self._piece(sequence) for sequence in self._fresh]
+        handed = {piece.sequence.key for piece in pieces if piece.ended}
+        self._fresh.clear()
+        for sequence in (*self._slots, *self._waiting):
+            if sequence.finish is not None and sequence.key in self._texts and sequence.key not in handed:
+                pieces.append(Piece(sequence, (), self._texts[sequence.key].end(), ended=True))
+        for piece in pieces:
+            if piece.ended:
+                self._texts.pop(piece.sequence.key, None)
+        self._drop_ended_waiting()
+        return pieces
+
+    def _piece(self, sequence: Sequence) -> Piece:
+        token = sequence.tokens[-1]
+        text = self._texts[sequence.key]
+        said = text.feed(self._vocabulary.piece(token)) if token not in self._vocabulary.end_of_generation else ""
+        if text.stopped:
+            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
+        ended = sequence.finish is not None
+        return Piece(sequence, (token,), said + text.end() if ended else said, ended)
+
+    def _drop_ended_waiting(self) -> None:
+        if any(sequence.finish is not None for sequence in self._waiting):
+            self._waiting = deque(sequence for sequence in self._waiting if sequence.finish is None)
+
+    def _count(self, plan: Plan) -> None:
+        decoded = sum(sequence.decoding for sequence in plan.sampled)
+        self.counters.decode_tokens += decoded
+        self.counters.prefill_tokens += len(plan.tokens) - decoded
+        self.counters.decode_steps += 1

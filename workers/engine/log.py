@@ -1,0 +1,73 @@
+"""What llama.cpp says: its warnings in our log, its reasons for a failed load, and the sizes of its buffers."""
+
+import ctypes
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import llama_cpp.llama_cpp as _untyped
+
+from remuda.logs import get_logger
+
+C: Any = _untyped
+log = get_logger()
+
+WARN, ERROR = 3, 4
+MIB = 1 << 20
+LINES_KEPT = 20
+_BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")
+_NOISE = ("llama_model_load_from_file_impl: ", "llama_model_load: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that the loaded model takes."""
+
+    total: int
+    vram: int
+
+
+class EngineLog:
+    """Receives llama.cpp's log for the life of this object's process."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self._verbose = verbose
+        self._errors: deque[str] = deque(maxlen=LINES_KEPT)
+        self._buffers: dict[tuple[str, str], float] = {}
+        self._callback = C.llama_log_callback(self._receive)  # llama.cpp keeps the pointer, so we keep the object
+        C.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def explain(self, failure: str) -> str:
+        """The failure with the first thing that llama.cpp complained about."""
+        return f"{failure}: {self._errors[0]}" if self._errors else failure
+
+    def memory(self) -> Memory:
+        """Sizes of all buffers that were made so far; those that are not the host's are on GPUs."""
+        sizes = {key: int(mib * MIB) for key, mib in self._buffers.items()}
+        on_gpu = sum(size for (backend, _), size in sizes.items() if not _is_host(backend))
+        return Memory(total=sum(sizes.values()), vram=on_gpu)
+
+    def _receive(self, level: int, text: bytes, _: Any) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if found := _BUFFER.search(line):
+            backend, kind, mib = found.groups()
+            self._buffers[backend, kind] = float(mib)
+        if level == ERROR and line:
+            self._errors.append(_without_paths(line))
+            log.error("llama.cpp", message=line)
+        elif level == WARN and line:
+            log.warning("llama.cpp", message=line)
+        elif self._verbose and line.strip("."):
+            log.debug("llama.cpp", message=line)
+
+
+def _is_host(backend: str) -> bool:
+    return backend.startswith(("CPU", "BLAS")) or backend.endswith("_Host")
+
+
+def _without_paths(line: str) -> str:
+    """Clients may read the reason; where files lie is none of their business."""
+    for noise in _NOISE:
+        line = line.removeprefix(noise)
+    return re.sub(r"'?/\S+'?", "the file", line)

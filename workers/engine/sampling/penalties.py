@@ -1,0 +1,21 @@
+"""Repetition, presence and frequency penalties on the few tokens that occurred lately."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.sampling.params import SamplingParams
+
+
+def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingParams) -> None:
+    """Changes one row of logits in place. `tokens` are the sequence's tokens, prompt included, as in llama.cpp."""
+    recent = tokens if params.repeat_last_n < 0 else tokens[-params.repeat_last_n :]
+    counts = Counter(recent)
+    ids = np.fromiter(counts.keys(), np.int64, len(counts))
+    times = np.fromiter(counts.values(), np.float32, len(counts))
+    values = logits[ids]
+    penalty = np.float32(params.repeat_penalty)
+    values = np.where(values <= 0, values * penalty, values / penalty)
+    values -= times * np.float32(params.frequency_penalty) + np.float32(params.presence_penalty)
+    logits[ids] = values

@@ -1,0 +1,126 @@
+"""`python -m workers.host`: finds the devices of this machine, spawns workers and reaps them. It decides nothing."""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from google.protobuf.message import DecodeError
+
+from remuda.endpoints import Endpoints
+from remuda.logs import get_logger
+from remuda.process import run_process
+from remuda.rpc import start_server
+from remuda.settings import Settings
+from remuda.v1 import wire_pb2 as wire
+from workers.probe import Probe
+from workers.spawn import exit_reason, spawn_worker, stop_worker
+
+log = get_logger()
+
+
+class Host:
+    """Carries out the scheduler's orders on this machine and reports what happens."""
+
+    def __init__(self, name: str, uplink: str, settings: Settings) -> None:
+        self._name = name
+        self._settings = settings
+        self._probe = Probe()
+        self._workers: dict[int, asyncio.subprocess.Process] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = zmq.asyncio.Context()
+        self._scheduler = self._context.socket(zmq.DEALER)
+        self._scheduler.setsockopt(zmq.IDENTITY, f"host:{name}".encode())
+        self._scheduler.setsockopt(zmq.LINGER, 0)
+        self._scheduler.connect(uplink)
+
+    async def run(self) -> None:
+        """Says hello and serves, for ever."""
+        await self._say_hello()
+        await asyncio.gather(self._receive(), self._report())
+
+    async def close(self) -> None:
+        """Stops all workers."""
+        await asyncio.gather(*(stop_worker(process) for process in self._workers.values()))
+        for task in self._tasks:
+            task.cancel()
+        self._context.destroy(linger=0)
+
+    async def _receive(self) -> None:
+        while True:
+            frame = await self._scheduler.recv()
+            try:
+                await self._handle(wire.Downlink.FromString(frame))
+            except DecodeError as error:
+                log.warning("unreadable message dropped", error=str(error))
+
+    async def _handle(self, message: wire.Downlink) -> None:
+        match message.WhichOneof("message"):
+            case "start_worker":
+                self._begin(self._run_worker(message.start_worker))
+            case "stop_worker":
+                self._stop(message.stop_worker.worker)
+            case "identify":
+                await self._say_hello()
+            case other:
+                log.warning("message not for a host dropped", kind=other)
+
+    async def _run_worker(self, start: wire.StartWorker) -> None:
+        """The whole life of one worker, to the report of its end."""
+        try:
+            process = await spawn_worker(start, self._name)
+        except OSError as error:
+            await self._say_exited(start.worker, f"the process could not be started: {error.strerror}")
+            return
+        self._workers[start.worker] = process
+        log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
+        reason = exit_reason(await process.wait())
+        del self._workers[start.worker]
+        log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
+        await self._say_exited(start.worker, reason)
+
+    def _stop(self, worker: int) -> None:
+        process = self._workers.get(worker)
+        if process is not None:
+            self._begin(stop_worker(process))
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.stats_interval_ns / 1e9)
+            status = wire.HostStatus(devices=self._probe.devices())
+            await self._send(wire.Uplink(host_status=status))
+
+    async def _say_hello(self) -> None:
+        hello = wire.HostHello(host=self._name, devices=self._probe.devices(), workers=list(self._workers))
+        await self._send(wire.Uplink(host_hello=hello))
+
+    async def _say_exited(self, worker: int, reason: str) -> None:
+        await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=worker, reason=reason)))
+
+    async def _send(self, message: wire.Uplink) -> None:
+        await self._scheduler.send(message.SerializeToString())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set."""
+    endpoints = Endpoints.from_environment()
+    host = Host(socket.gethostname(), endpoints.uplink, settings)
+    server = await start_server(endpoints.host, lambda _: None)
+    serving = asyncio.create_task(host.run())
+    await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    serving.cancel()
+    await host.close()
+    await server.stop(grace=None)
+
+
+if __name__ == "__main__":
+    run_process("host", main)

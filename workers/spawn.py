@@ -1,0 +1,56 @@
+"""One worker process from the host's side: its start, its pinning to a device, its end."""
+
+import asyncio
+import os
+import signal
+import sys
+
+from remuda.v1 import wire_pb2 as wire
+
+STOP_GRACE_S = 2.0
+"""From SIGTERM to SIGKILL. A worker has nothing to save; only the driver may need a moment."""
+
+HOST_VARIABLE = "REMUDA_HOST_ID"
+
+
+async def spawn_worker(start: wire.StartWorker, host: str) -> asyncio.subprocess.Process:
+    """Starts a worker, pinned to its device. It reads its StartWorker from standard input."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workers.worker",
+        stdin=asyncio.subprocess.PIPE,
+        env=os.environ
+        | device_environment(start.device)
+        | {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host},
+        start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
+    )
+    assert process.stdin is not None
+    process.stdin.write(start.SerializeToString())
+    process.stdin.close()
+    return process
+
+
+async def stop_worker(process: asyncio.subprocess.Process) -> None:
+    """Ends a worker and waits for its end."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def device_environment(device: str) -> dict[str, str]:
+    """Shows the worker its own GPU only, or none: a worker never touches another's device."""
+    kind, _, index = device.partition(":")
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "-1"}
+
+
+def exit_reason(returncode: int) -> str:
+    """A process's end in words: "exit status 1", "signal SIGKILL"."""
+    if returncode >= 0:
+        return f"exit status {returncode}"
+    return f"signal {signal.Signals(-returncode).name}"

@@ -1,0 +1,220 @@
+"""`python -m workers.worker`: one model, loaded and served. Its StartWorker message comes on standard input."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import zmq
+from google.protobuf.message import DecodeError
+
+from remuda.endpoints import Endpoints
+from remuda.logs import get_logger
+from remuda.process import begin_process, die_with_parent
+from remuda.settings import Settings
+from remuda.v1 import wire_pb2 as wire
+from workers.engine.engine import Engine, Piece
+from workers.engine.llama import Context, ContextOptions, LoadError, Model, ModelOptions
+from workers.engine.log import EngineLog
+from workers.engine.sampling.params import SamplingParams
+from workers.engine.sequence import Sequence, SequenceKey
+from workers.outbox import Outbox, finished
+from workers.spawn import HOST_VARIABLE
+
+log = get_logger()
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the thread that comes back from llama_decode waits for the interpreter at most; Python's default is 5 ms."""
+
+
+class Worker:
+    """Between the sockets and the engine."""
+
+    def __init__(self, start: wire.StartWorker, settings: Settings) -> None:
+        self._start = start
+        self._settings = settings
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._scheduler = context.socket(zmq.DEALER)
+        self._scheduler.setsockopt(zmq.IDENTITY, f"worker:{start.worker}".encode())
+        self._scheduler.linger = 1000  # milliseconds: the last words of a failed load must get out
+        self._scheduler.connect(Endpoints.from_environment().uplink)
+        self._context = context
+        self._outbox = Outbox(context)
+        self._engine_log = EngineLog(verbose=settings.debug > 0)
+        self._next_stats = 0.0
+
+    def run(self) -> None:
+        """Loads the model and serves it until the process is killed."""
+        try:
+            engine = self._load()
+        except LoadError as error:
+            reason = self._engine_log.explain(str(error))
+            log.error("model not loaded", error=reason)
+            self._send(wire.Uplink(worker_failed=wire.WorkerFailed(error=reason)))
+            self._context.destroy(linger=1000)
+            sys.exit(1)
+        self._engine = engine
+        self._say_ready()
+        while True:
+            self._receive(blocking=not engine.busy)
+            engine.step(self._meanwhile)
+
+    # ---- loading ----
+
+    def _load(self) -> Engine:
+        began = time.monotonic()
+        spec, options = self._start.model, self._start.model.options
+        model = Model(
+            ModelOptions(
+                path=spec.model_path,
+                gpu_layers=options.num_gpu,
+                main_gpu=options.main_gpu if options.HasField("main_gpu") else None,
+                use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
+            ),
+            self._progress_reporter(),
+        )
+        context = Context(
+            model,
+            ContextOptions(
+                sequences=self._start.slots,
+                ctx_per_sequence=options.num_ctx,
+                batch_tokens=max(options.num_batch or self._settings.batch_size, self._start.slots),
+                threads=options.num_thread or self._settings.threads or psutil.cpu_count(logical=False) or 1,
+                flash_attention=self._settings.flash_attention,
+                kv_cache_type=self._settings.kv_cache_type,
+            ),
+        )
+        log.info("model loaded", model=spec.name, device=self._start.device, seconds=round(time.monotonic() - began, 3))
+        return Engine(model, context, self._start.slots, options.num_ctx, self._settings.prefill_chunk)
+
+    def _progress_reporter(self) -> Callable[[float], None]:
+        """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
+        last = -1
+
+        def report(fraction: float) -> None:
+            nonlocal last
+            if int(fraction * 100) > last:
+                last = int(fraction * 100)
+                self._send(wire.Uplink(worker_loading=wire.WorkerLoading(fraction=fraction)))
+
+        return report
+
+    def _say_ready(self) -> None:
+        memory = self._engine_log.memory()
+        ready = wire.WorkerReady(
+            slots=self._start.slots,
+            num_ctx=self._start.model.options.num_ctx,
+            size=memory.total,
+            size_vram=memory.vram,
+            model=self._start.model,
+            device=self._start.device,
+            host=os.environ.get(HOST_VARIABLE, ""),
+            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._engine.alive()],
+        )
+        self._send(wire.Uplink(worker_ready=ready))
+
+    # ---- serving ----
+
+    def _meanwhile(self, pieces: list[Piece]) -> None:
+        """What happens while a step computes: the last step's tokens leave, messages come in."""
+        self._outbox.send(pieces)
+        for piece in pieces:
+            if piece.ended:
+                self._say_finished(piece.sequence)
+        self._receive(blocking=False)
+        self._report()
+
+    def _receive(self, *, blocking: bool) -> None:
+        """Handles all messages that are there. Blocking waits for one, at most until the next report is due."""
+        if blocking:
+            self._report()
+            self._scheduler.poll(max(int((self._next_stats - time.monotonic()) * 1000), 1))
+        while self._scheduler.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # pyright: ignore[reportOperatorIssue]
+            try:
+                self._handle(wire.Downlink.FromString(self._scheduler.recv()))
+            except DecodeError as error:
+                log.warning("unreadable message dropped", error=str(error))
+
+    def _handle(self, message: wire.Downlink) -> None:
+        match message.WhichOneof("message"):
+            case "run":
+                self._engine.add(sequence_of(message.run))
+            case "cancel":
+                self._engine.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
+            case "identify":
+                self._say_ready()
+            case other:
+                log.warning("message not for a worker dropped", kind=other)
+
+    def _say_finished(self, sequence: Sequence) -> None:
+        message = wire.RequestFinished(
+            request_id=sequence.key.request_id, attempt=sequence.key.attempt, finished=finished(sequence)
+        )
+        self._send(wire.Uplink(request_finished=message))
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now < self._next_stats:
+            return
+        self._next_stats = now + self._settings.stats_interval_ns / 1e9
+        engine, counters = self._engine, self._engine.counters
+        stats = wire.WorkerStats(
+            slots_busy=engine.slots_busy,
+            waiting=engine.waiting,
+            cells_used=engine.cells_used,
+            prefill_tokens=counters.prefill_tokens,
+            decode_tokens=counters.decode_tokens,
+            decode_steps=counters.decode_steps,
+        )
+        self._send(wire.Uplink(worker_stats=stats))
+
+    def _send(self, message: wire.Uplink) -> None:
+        self._scheduler.send(message.SerializeToString())
+
+
+def sequence_of(run: wire.Run) -> Sequence:
+    """The engine's view of a request. A Work that does not parse becomes a sequence with an empty prompt, which the
+    engine refuses."""
+    try:
+        work = wire.Work.FromString(run.work)
+    except DecodeError:
+        work = wire.Work()
+    asked = work.sampling
+    return Sequence(
+        key=SequenceKey(run.request_id, run.attempt),
+        gateway=run.gateway,
+        prompt=list(work.prompt),
+        sampling=SamplingParams(
+            temperature=asked.temperature,
+            top_k=asked.top_k,
+            top_p=asked.top_p,
+            min_p=asked.min_p,
+            typical_p=asked.typical_p,
+            repeat_last_n=asked.repeat_last_n,
+            repeat_penalty=asked.repeat_penalty,
+            presence_penalty=asked.presence_penalty,
+            frequency_penalty=asked.frequency_penalty,
+            seed=asked.seed,
+        ),
+        num_predict=work.num_predict,
+        num_keep=work.num_keep,
+        shift=work.shift,
+        stop=tuple(work.stop),
+        resumed=work.generated,
+    )
+
+
+def main() -> None:
+    """Entry point. The parent is the worker host."""
+    parent = int(os.environ["REMUDA_PARENT_PID"])
+    die_with_parent(parent)
+    settings = Settings()
+    start = wire.StartWorker.FromString(sys.stdin.buffer.read())
+    begin_process(f"worker {start.model.name} {start.device}", settings)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    Worker(start, settings).run()
+
+
+if __name__ == "__main__":
+    main()
