@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from remuda.logs import get_logger
 from remuda.v1 import wire_pb2 as wire
+from remuda.zeromq import bind_private
 from scheduler import commands, events
 from scheduler.events import Event
 from scheduler.model import RequestKey
@@ -27,7 +28,7 @@ class Links:
         # a peer that comes back under the same identity takes over from its dead connection
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.bind(endpoint)
+        bind_private(self._socket, endpoint)
 
     async def receive(self, handle: Callable[[Event], None]) -> None:
         """Hands every message to `handle`, for ever."""

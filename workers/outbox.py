@@ -28,6 +28,7 @@ def finished(sequence: Sequence) -> pb.Finished:
     reason = sequence.finish or FinishReason.CANCELLED
     usage = pb.Usage(
         prompt_tokens=len(sequence.prompt),
+        cached_tokens=sequence.cached,
         completion_tokens=sequence.generated,
         prefill_ns=sequence.timings.prefill_ns,
         decode_ns=sequence.timings.decode_ns,

@@ -166,6 +166,7 @@ class Worker:
             prefill_tokens=counters.prefill_tokens,
             decode_tokens=counters.decode_tokens,
             decode_steps=counters.decode_steps,
+            cached_tokens=counters.cached_tokens,
         )
         self._send(wire.Uplink(worker_stats=stats))
 

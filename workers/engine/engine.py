@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from workers.engine.batch import Plan, plan_step
 from workers.engine.decoder import Decoder
 from workers.engine.llama import Batch, Context, Model
-from workers.engine.sampling.sampler import sample
+from workers.engine.prefix import choose_start
+from workers.engine.sampling.sampler import NO_TOKEN, sample
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
 from workers.engine.text import TextStream
@@ -34,6 +35,7 @@ class Counters:
     prefill_tokens: int = 0
     decode_tokens: int = 0
     decode_steps: int = 0
+    cached_tokens: int = 0  # of prompts, not computed because the KV cache held them
 
 
 class Engine:
@@ -113,17 +115,26 @@ class Engine:
     def _admit(self) -> None:
         """Lets ended sequences go, gives free slots to waiting ones, keeps the slots dense."""
         for sequence in [sequence for sequence in self._slots if sequence.finish is not None]:
-            self._context.remove(sequence.slot)
             self._slots.release(sequence)
         while self._waiting and not self._slots.full:
             sequence = self._waiting.popleft()
             if sequence.finish is None:
-                self._slots.take(sequence)
-                sequence.timings.prefill_began = time.monotonic_ns()
+                self._begin(sequence)
         for source, target in self._slots.close_old_gaps():
-            self._context.move(source, target)
+            self._context.copy(source, target)
         for sequence in self._slots:
             self._make_room(sequence)
+
+    def _begin(self, sequence: Sequence) -> None:
+        """Gives a sequence a slot, with as much of its prompt computed as the KV cache holds."""
+        start = choose_start(self._slots, sequence.prompt)
+        if start.copy_from >= 0:
+            self._context.copy(start.copy_from, start.slot.id)
+        kept = self._context.keep(start.slot.id, start.cached)
+        self._slots.take(start.slot, sequence)
+        sequence.computed = sequence.cached = start.cached if kept else 0
+        self.counters.cached_tokens += sequence.cached
+        sequence.timings.prefill_began = time.monotonic_ns()
 
     def _make_room(self, sequence: Sequence) -> None:
         """Shifts the context of a sequence that has filled it, or ends the sequence."""
@@ -147,6 +158,9 @@ class Engine:
         for sequence, token in zip(plan.sampled, tokens, strict=True):
             if sequence.finish is not None:  # cancelled, or a stop string was found, while this step computed
                 continue
+            if token == NO_TOKEN:
+                sequence.end(FinishReason.ERROR, "the model computed logits that are not numbers")
+                continue
             sequence.append(token)
             if token in self._vocabulary.end_of_generation:
                 sequence.finish = FinishReason.STOP
@@ -155,6 +169,7 @@ class Engine:
     def _fail(self, plan: Plan, result: int) -> None:
         """llama_decode refused the batch: the requests in it fail, the worker serves on."""
         for sequence, _ in plan.chunks:
+            sequence.computed = 0  # what its cells hold now is unknown
             sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
 
     def _collect(self) -> list[Piece]:

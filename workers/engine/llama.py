@@ -174,15 +174,19 @@ class Context:
         """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""
         return np.ctypeslib.as_array(C.llama_get_logits(self.pointer), (rows, self._vocabulary_size))
 
-    def remove(self, sequence: int, start: int = 0, end: int = -1) -> bool:
-        """Drops the cells of positions [start, end) of a sequence; -1 = to the end."""
-        return C.llama_memory_seq_rm(self._memory, sequence, start, end)
+    def keep(self, sequence: int, length: int) -> bool:
+        """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where the model's memory
+        cannot be cut there (recurrent models, or a sliding window that has moved on)."""
+        cut = C.llama_memory_seq_rm(self._memory, sequence, length, -1)
+        if length == 0 or (cut and C.llama_memory_seq_pos_min(self._memory, sequence) == 0):
+            return True
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return False
 
-    def move(self, source: int, target: int) -> None:
-        """Gives the whole of one sequence another id."""
+    def copy(self, source: int, target: int) -> None:
+        """Makes the target a copy of the source, computed at the next decode. Streams are copied whole."""
         C.llama_memory_seq_rm(self._memory, target, -1, -1)
         C.llama_memory_seq_cp(self._memory, source, target, -1, -1)
-        C.llama_memory_seq_rm(self._memory, source, -1, -1)
 
     def shift(self, sequence: int, start: int, end: int) -> None:
         """Drops positions [start, end) and moves what follows down to close the gap."""

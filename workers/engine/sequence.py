@@ -1,5 +1,6 @@
 """One request inside the engine: its tokens, how far they are computed, and when it ends."""
 
+import sys
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,11 +55,13 @@ class Sequence:
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
     tokens: list[int] = field(init=False)
     computed: int = 0
+    cached: int = 0  # prompt tokens that the KV cache held at the start
     generated: int = 0
     slot: int = -1
     finish: FinishReason | None = None
     error: str = ""
     timings: Timings = field(default_factory=Timings)
+    _unshifted: int = sys.maxsize
 
     def __post_init__(self) -> None:
         self.tokens = list(self.prompt)
@@ -67,6 +70,11 @@ class Sequence:
     def pending(self) -> int:
         """Tokens that are not in the KV cache yet. A decoding sequence has one: the token sampled last."""
         return len(self.tokens) - self.computed
+
+    @property
+    def reusable(self) -> list[int]:
+        """The tokens whose cells are what computing them anew would give."""
+        return self.tokens[: min(self.computed, self._unshifted)]
 
     @property
     def decoding(self) -> bool:
@@ -89,6 +97,8 @@ class Sequence:
             self.finish, self.error = reason, error
 
     def discard(self, start: int, end: int) -> None:
-        """Forgets computed tokens [start, end), as a context shift does."""
+        """Forgets computed tokens [start, end), as a context shift does. The cells of what follows were computed in
+        the sight of the forgotten ones, so they are of no use to others."""
         del self.tokens[start:end]
         self.computed -= end - start
+        self._unshifted = min(self._unshifted, start)

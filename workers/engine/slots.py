@@ -1,11 +1,12 @@
-"""Sequence ids, kept dense.
+"""Sequence ids: who runs in which KV stream, and what a stream still holds of the sequence before.
 
 With one KV stream per sequence llama.cpp splits a batch into one pass for each run of consecutive, ascending sequence
-ids: gaps cost a pass each. So a newcomer gets the lowest free id, and a gap that no newcomer filled for a while is
-closed by moving the highest sequence into it.
+ids: gaps cost a pass each. So a newcomer gets a slot beside the running ones, and a gap that no newcomer filled for a
+while is closed by moving the highest sequence into it.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from workers.engine.sequence import Sequence
 
@@ -14,53 +15,84 @@ PATIENCE = 16
 under load the next request fills the gap before that."""
 
 
+@dataclass(slots=True)
+class Slot:
+    """One KV stream. `held` are the tokens whose cells it keeps of a sequence that has left it."""
+
+    id: int
+    sequence: Sequence | None = None
+    held: list[int] = field(default_factory=list[int])
+    used_at: int = 0
+
+    @property
+    def cached(self) -> list[int]:
+        """The tokens whose cells are computed, whoever they belong to."""
+        return self.held if self.sequence is None else self.sequence.reusable
+
+
 class Slots:
-    """At most `capacity` sequences, in ascending order of their slot."""
+    """A fixed number of slots; iteration gives the running sequences in ascending order of their slots."""
 
     def __init__(self, capacity: int) -> None:
-        self._slots: list[Sequence | None] = [None] * capacity
+        self.all = [Slot(id) for id in range(capacity)]
         self._steps_with_gap = 0
+        self._clock = 0
 
     def __iter__(self) -> Iterator[Sequence]:
-        return (sequence for sequence in self._slots if sequence is not None)
+        return (slot.sequence for slot in self.all if slot.sequence is not None)
 
     def __len__(self) -> int:
-        return sum(sequence is not None for sequence in self._slots)
+        return sum(slot.sequence is not None for slot in self.all)
 
     @property
     def full(self) -> bool:
-        return None not in self._slots
+        return all(slot.sequence is not None for slot in self.all)
 
-    def take(self, sequence: Sequence) -> None:
-        """Gives the sequence the lowest free slot. Raises ValueError when all are taken."""
-        sequence.slot = self._slots.index(None)
-        self._slots[sequence.slot] = sequence
+    def best_free(self) -> Slot:
+        """The free slot for a newcomer whose prompt nobody holds: one that keeps the running ids consecutive, and of
+        these the one used longest ago. Raises ValueError when all are taken."""
+        free = [slot for slot in self.all if slot.sequence is None]
+        beside = [slot for slot in free if self._touches_running(slot)]
+        return min(beside or free, key=lambda slot: (slot.used_at, slot.id))
+
+    def take(self, slot: Slot, sequence: Sequence) -> None:
+        """Gives a free slot to a sequence."""
+        slot.sequence, slot.held = sequence, []
+        sequence.slot = slot.id
+        self._clock += 1
+        slot.used_at = self._clock
 
     def release(self, sequence: Sequence) -> None:
-        self._slots[sequence.slot] = None
+        """Frees the sequence's slot; its cells stay until somebody else needs the slot."""
+        slot = self.all[sequence.slot]
+        slot.sequence, slot.held = None, slot.cached
         sequence.slot = -1
 
     def close_old_gaps(self) -> list[tuple[int, int]]:
-        """Called once a step: the moves (from, to) that make the slots dense, once a gap has outstayed PATIENCE."""
-        self._steps_with_gap = self._steps_with_gap + 1 if self._has_gap() else 0
+        """Called once a step: the moves (from, to) that make the running ids consecutive, once a gap has outstayed
+        PATIENCE."""
+        self._steps_with_gap = self._steps_with_gap + 1 if self._gap() else 0
         moves: list[tuple[int, int]] = []
         if self._steps_with_gap > PATIENCE:
-            while (move := self._close_gap()) is not None:
-                moves.append(move)
+            while (gap := self._gap()) is not None:
+                moves.append(self._move_highest(gap))
         return moves
 
-    def _has_gap(self) -> bool:
-        taken = [sequence is not None for sequence in self._slots]
-        return taken != sorted(taken, reverse=True)
+    def _touches_running(self, slot: Slot) -> bool:
+        neighbours = self.all[max(slot.id - 1, 0) : slot.id + 2]
+        return any(neighbour.sequence is not None for neighbour in neighbours)
 
-    def _close_gap(self) -> tuple[int, int] | None:
-        """Moves the highest sequence into the lowest gap below it and returns (from, to); None when dense."""
-        highest = max((i for i, sequence in enumerate(self._slots) if sequence is not None), default=-1)
-        gap = self._slots.index(None) if not self.full else len(self._slots)
-        if gap > highest:
+    def _gap(self) -> Slot | None:
+        """The lowest free slot between two running ones."""
+        running = [slot.id for slot in self.all if slot.sequence is not None]
+        if not running or running[-1] - running[0] + 1 == len(running):
             return None
-        sequence = self._slots[highest]
+        return next(slot for slot in self.all[running[0] :] if slot.sequence is None)
+
+    def _move_highest(self, gap: Slot) -> tuple[int, int]:
+        highest = max((slot for slot in self.all if slot.sequence is not None), key=lambda slot: slot.id)
+        sequence = highest.sequence
         assert sequence is not None
-        self._slots[gap], self._slots[highest] = sequence, None
-        sequence.slot = gap
-        return highest, gap
+        self.release(sequence)
+        self.take(gap, sequence)
+        return highest.id, gap.id

@@ -1,6 +1,6 @@
 """The filters after preselection, for all rows of a step at once.
 
-A step's candidates are one matrix (rows, candidates), best first and padded with -inf, so each filter is a few numpy
+Logits are the candidates' matrix (rows, candidates), best first and padded with -inf, so each filter is a few numpy
 calls whatever the number of rows.
 """
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.engine.sampling.candidates import Candidates
+from workers.engine.sampling.candidates import DROPPED
 from workers.engine.sampling.params import SamplingParams
 
 Logits = NDArray[np.float32]
 Column = NDArray[np.float64]
-DROPPED = np.float32(-np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +35,6 @@ class ChainParams:
             min_p=_column([p.min_p for p in params]),
             typical_p=_column([p.typical_p for p in params]),
         )
-
-
-def stack(rows: list[Candidates]) -> Logits:
-    """Candidates of several rows as one padded matrix."""
-    matrix = np.full((len(rows), max(len(row.ids) for row in rows)), DROPPED, np.float32)
-    for i, row in enumerate(rows):
-        matrix[i, : len(row.logits)] = row.logits
-    return matrix
 
 
 def probabilities(logits: Logits, params: ChainParams) -> NDArray[np.float64]:

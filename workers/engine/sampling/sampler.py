@@ -4,14 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.engine.sampling import chain
-from workers.engine.sampling.candidates import candidates
+from workers.engine.sampling.candidates import find_candidates
 from workers.engine.sampling.penalties import penalize
 from workers.engine.sampling.randomness import uniform
 from workers.engine.sequence import Sequence
 
+NO_TOKEN = -1
+"""Logits without a finite best: broken weights, or a computation that overflowed."""
+
 
 def sample(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
-    """Picks the next token of each sequence from its row of `logits` (rows, vocabulary), which is changed in place."""
+    """Picks the next token of each sequence from its row of `logits` (rows, vocabulary), which is changed in place.
+    NO_TOKEN where the model computed nothing that could be picked from."""
     for row, sequence in zip(logits, sequences, strict=True):
         if sequence.sampling.penalizes:
             penalize(row, sequence.tokens, sequence.sampling)
@@ -19,7 +23,7 @@ def sample(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
     drawn: list[int] = []
     for i, sequence in enumerate(sequences):
         if sequence.sampling.greedy:
-            tokens[i] = int(logits[i].argmax())
+            tokens[i] = _best(logits[i])
         else:
             drawn.append(i)
     if drawn:
@@ -29,10 +33,16 @@ def sample(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
     return tokens
 
 
+def _best(row: NDArray[np.float32]) -> int:
+    token = int(row.argmax())  # the first NaN, if there is one
+    return token if np.isfinite(row[token]) else NO_TOKEN
+
+
 def _draw(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
-    rows = [candidates(row, sequence.sampling) for row, sequence in zip(logits, sequences, strict=True)]
-    params = chain.ChainParams.of([sequence.sampling for sequence in sequences])
+    params = [sequence.sampling for sequence in sequences]
+    found = find_candidates(logits, params)
     uniforms = [uniform(sequence.sampling.seed, sequence.resumed + sequence.generated) for sequence in sequences]
-    distribution = chain.probabilities(chain.stack(rows), params)
+    distribution = chain.probabilities(found.logits, chain.ChainParams.of(params))
     winners = chain.draw(distribution, np.array(uniforms).reshape(-1, 1))
-    return [int(row.ids[winner]) for row, winner in zip(rows, winners, strict=True)]
+    tokens = found.ids[np.arange(len(winners)), winners]
+    return np.where(np.isfinite(found.logits[:, 0]), tokens, NO_TOKEN).tolist()
