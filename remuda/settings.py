@@ -181,7 +181,10 @@ class Settings(BaseSettings):
     threads: Annotated[Unsigned, Field(validation_alias="REMUDA_THREADS")] = 0
     """llama.cpp's threads in a worker; 0 = one per physical core."""
     prefill_chunk: Annotated[Unsigned, Field(validation_alias="REMUDA_PREFILL_CHUNK")] = 256
-    """Prompt tokens computed beside running decodes in one step: bounds the gap between two tokens of a stream."""
+    """Prompt tokens computed beside running decodes in one step at most."""
+    max_gap: Annotated[float, _reader(float), Field(validation_alias="REMUDA_MAX_GAP")] = 3.0
+    """Longest gap between two tokens of a running stream while prompts are computed beside it, in plain decode steps:
+    chunks of prompts are sized by measured times to keep it. More = prompts start sooner, streams stutter more."""
     batch_size: Annotated[Unsigned, Field(validation_alias="REMUDA_BATCH_SIZE")] = 512
     """Tokens of one llama_decode at most, where the request names no num_batch."""
     stats_interval_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_STATS_INTERVAL")] = NANOSECONDS["s"]
@@ -200,6 +203,24 @@ class Settings(BaseSettings):
     """Bytes of a manifest, template, parameters or license at most: manifests of ten thousand layers take 2 MB."""
     gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256
     """GGUF headers that the store remembers, about 200 KB each: reading one takes up to 0.1 s."""
+    submit_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_SUBMIT_TIMEOUT")] = 5 * NANOSECONDS["s"]
+    """How long a gateway tries to reach a scheduler or store that is away: a restart takes less than a second."""
+    orphan_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_ORPHAN_TIMEOUT")] = 60 * NANOSECONDS["s"]
+    """How long a running stream may be silent after the scheduler died: nobody is left to tell that its worker did too."""
+    last_piece_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_LAST_PIECE_TIMEOUT")] = (
+        5 * NANOSECONDS["s"]
+    )
+    """How long the last token frame may come after the scheduler's word that the request ended."""
+    template_processes: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_PROCESSES")] = 2
+    """Template processes of a gateway at most: while one is held up by a hostile template, the other one renders."""
+    template_memory: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_MEMORY")] = GIB
+    """Bytes of address space of a template process: the interpreter takes a fifth of it."""
+    template_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_CACHE")] = 128
+    """Compiled chat templates that a gateway remembers: compiling one takes milliseconds."""
+    vocabulary_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_VOCABULARY_CACHE")] = 16
+    """Vocabularies that a gateway holds: one takes up to 100 MB and half a second to load."""
+    tokenize_inline: Annotated[Unsigned, Field(validation_alias="REMUDA_TOKENIZE_INLINE")] = 4096
+    """Characters that are tokenised without a thread: 4,096 take about 1 ms, a thread's hand-over 0.1 ms."""
 
     @property
     def address(self) -> ListenAddress:

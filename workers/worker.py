@@ -86,7 +86,8 @@ class Worker:
             ),
         )
         log.info("model loaded", model=spec.name, device=self._start.device, seconds=round(time.monotonic() - began, 3))
-        return Engine(model, context, self._start.slots, options.num_ctx, self._settings.prefill_chunk)
+        limits = self._settings
+        return Engine(model, context, self._start.slots, options.num_ctx, limits.prefill_chunk, limits.max_gap)
 
     def _progress_reporter(self) -> Callable[[float], None]:
         """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""

@@ -3,6 +3,7 @@
 Always the same thread: llama.cpp's OpenMP workers belong to the thread that calls it.
 """
 
+import time
 from queue import SimpleQueue
 from threading import Thread
 
@@ -14,6 +15,8 @@ class Decoder:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.elapsed_ns = 0
+        """What the last decode took."""
         self._work: SimpleQueue[Batch] = SimpleQueue()
         self._done: SimpleQueue[int] = SimpleQueue()
         Thread(target=self._run, name="decoder", daemon=True).start()
@@ -28,4 +31,8 @@ class Decoder:
 
     def _run(self) -> None:
         while True:
-            self._done.put(self._context.decode(self._work.get()))
+            batch = self._work.get()
+            began = time.monotonic_ns()
+            result = self._context.decode(batch)
+            self.elapsed_ns = time.monotonic_ns() - began
+            self._done.put(result)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from workers.engine.batch import Plan, plan_step
 from workers.engine.decoder import Decoder
 from workers.engine.llama import Batch, Context, Model
+from workers.engine.pace import Pace
 from workers.engine.prefix import choose_start
 from workers.engine.sampling.sampler import NO_TOKEN, sample
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
@@ -41,7 +42,11 @@ class Counters:
 class Engine:
     """Runs any number of sequences over one context. Not thread-safe: one thread calls it."""
 
-    def __init__(self, model: Model, context: Context, capacity: int, num_ctx: int, prefill_chunk: int) -> None:
+    def __init__(
+        self, model: Model, context: Context, capacity: int, num_ctx: int, prefill_chunk: int, max_gap: float = 3.0
+    ) -> None:
+        """`num_ctx` are the tokens of one sequence at most. Beside running decodes a step computes at most
+        `prefill_chunk` prompt tokens, and takes no longer than `max_gap` plain decode steps."""
         self._vocabulary = model.vocabulary
         self._context = context
         self._decoder = Decoder(context)
@@ -51,7 +56,7 @@ class Engine:
         self._texts: dict[SequenceKey, TextStream] = {}
         self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
         self._num_ctx = num_ctx
-        self._prefill_chunk = prefill_chunk
+        self._pace = Pace(max_gap, prefill_chunk)
         self.counters = Counters()
 
     # ---- what the worker calls ----
@@ -97,7 +102,7 @@ class Engine:
     def step(self, meanwhile: Callable[[list[Piece]], None]) -> None:
         """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel."""
         self._admit()
-        plan = plan_step(self._slots, self._context.batch_tokens, self._prefill_chunk)
+        plan = plan_step(self._slots, self._context.batch_tokens, self._pace.chunk)
         if not plan.tokens:
             meanwhile(self._collect())
             return
@@ -201,6 +206,8 @@ class Engine:
 
     def _count(self, plan: Plan) -> None:
         decoded = sum(sequence.decoding for sequence in plan.sampled)
+        prefilled = len(plan.tokens) - decoded
         self.counters.decode_tokens += decoded
-        self.counters.prefill_tokens += len(plan.tokens) - decoded
+        self.counters.prefill_tokens += prefilled
         self.counters.decode_steps += 1
+        self._pace.observe(self._decoder.elapsed_ns, decoded=decoded, prefilled=prefilled)
