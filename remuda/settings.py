@@ -180,6 +180,9 @@ class Settings(BaseSettings):
     """How long the `remuda` command waits for a connection to the server; answers may take as long as they need."""
     threads: Annotated[Unsigned, Field(validation_alias="REMUDA_THREADS")] = 0
     """llama.cpp's threads in a worker; 0 = one per physical core."""
+    spin_count: Annotated[Unsigned, Field(validation_alias="REMUDA_SPIN_COUNT")] = 1000
+    """How long llama.cpp's threads on a CPU spin for each other before they sleep (GOMP_SPINCOUNT). As fast as endless
+    spinning on a quiet machine, and twenty times faster beside other busy processes (docs/performance.md)."""
     prefill_chunk: Annotated[Unsigned, Field(validation_alias="REMUDA_PREFILL_CHUNK")] = 256
     """Prompt tokens computed beside running decodes in one step at most."""
     max_gap: Annotated[float, _reader(float), Field(validation_alias="REMUDA_MAX_GAP")] = 3.0

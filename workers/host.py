@@ -70,7 +70,7 @@ class Host:
     async def _run_worker(self, start: wire.StartWorker) -> None:
         """The whole life of one worker, to the report of its end."""
         try:
-            process = await spawn_worker(start, self._name)
+            process = await spawn_worker(start, self._name, self._settings.spin_count)
         except OSError as error:
             await self._say_exited(start.worker, f"the process could not be started: {error.strerror}")
             return

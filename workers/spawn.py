@@ -13,16 +13,15 @@ STOP_GRACE_S = 2.0
 HOST_VARIABLE = "REMUDA_HOST_ID"
 
 
-async def spawn_worker(start: wire.StartWorker, host: str) -> asyncio.subprocess.Process:
+async def spawn_worker(start: wire.StartWorker, host: str, spin_count: int) -> asyncio.subprocess.Process:
     """Starts a worker, pinned to its device. It reads its StartWorker from standard input."""
+    environment = device_environment(start.device) | {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "workers.worker",
         stdin=asyncio.subprocess.PIPE,
-        env=os.environ
-        | device_environment(start.device)
-        | {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host},
+        env=waiting_environment(spin_count) | os.environ | environment,
         start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
     )
     assert process.stdin is not None
@@ -47,6 +46,12 @@ def device_environment(device: str) -> dict[str, str]:
     """Shows the worker its own GPU only, or none: a worker never touches another's device."""
     kind, _, index = device.partition(":")
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "-1"}
+
+
+def waiting_environment(spin_count: int) -> dict[str, str]:
+    """How llama.cpp's OpenMP threads wait for each other. libgomp reads it when it is loaded, so it has to be in the
+    environment; what the operator has set there himself goes before."""
+    return {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": str(spin_count)}
 
 
 def exit_reason(returncode: int) -> str:
