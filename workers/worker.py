@@ -24,6 +24,9 @@ from workers.spawn import HOST_VARIABLE
 
 log = get_logger()
 
+IDLE_POLL_MS = 1
+"""Pause where nothing can be computed yet, though requests are there: their grammars are being compiled."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that comes back from llama_decode waits for the interpreter at most; Python's default is 5 ms."""
 
@@ -58,7 +61,8 @@ class Worker:
         self._say_ready()
         while True:
             self._receive(blocking=not engine.busy)
-            engine.step(self._meanwhile)
+            if not engine.step(self._meanwhile):
+                self._scheduler.poll(IDLE_POLL_MS)
 
     # ---- loading ----
 
@@ -203,6 +207,7 @@ def sequence_of(run: wire.Run) -> Sequence:
         num_keep=work.num_keep,
         shift=work.shift,
         stop=tuple(work.stop),
+        grammar=work.grammar,
         resumed=work.generated,
     )
 

@@ -486,6 +486,7 @@ class Work(_message.Message):
     NUM_KEEP_FIELD_NUMBER: _builtins.int
     SHIFT_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    GRAMMAR_FIELD_NUMBER: _builtins.int
     GENERATED_FIELD_NUMBER: _builtins.int
     num_predict: _builtins.int
     """tokens to generate at most; negative = until the context is full"""
@@ -493,6 +494,8 @@ class Work(_message.Message):
     """prompt tokens kept at a context shift; negative = all"""
     shift: _builtins.bool
     """context shift allowed"""
+    grammar: _builtins.str
+    """llguidance's text form of a grammar that the output has to keep; empty = none"""
     generated: _builtins.int
     """of `prompt`, the last tokens that an earlier attempt generated"""
     @_builtins.property
@@ -512,11 +515,12 @@ class Work(_message.Message):
         num_keep: _builtins.int = ...,
         shift: _builtins.bool = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        grammar: _builtins.str = ...,
         generated: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generated", b"generated", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generated", b"generated", "grammar", b"grammar", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

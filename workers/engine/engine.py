@@ -3,10 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from workers.engine.batch import Plan, plan_step
 from workers.engine.decoder import Decoder
+from workers.engine.grammar import Constraint, GrammarError, Grammars
 from workers.engine.llama import Batch, Context, Model
 from workers.engine.pace import Pace
 from workers.engine.prefix import choose_start
@@ -53,6 +55,8 @@ class Engine:
         self._batch = Batch(context.batch_tokens)
         self._slots = Slots(capacity)
         self._waiting: deque[Sequence] = deque()
+        self._grammars = Grammars(model.vocabulary)
+        self._compiling: dict[SequenceKey, Future[Constraint]] = {}
         self._texts: dict[SequenceKey, TextStream] = {}
         self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
         self._num_ctx = num_ctx
@@ -92,6 +96,8 @@ class Engine:
             sequence.end(FinishReason.ERROR, "the prompt is longer than the context length")
         elif not all(0 <= token < self._vocabulary.size for token in sequence.prompt):
             sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary")
+        elif sequence.grammar:
+            self._compiling[sequence.key] = self._grammars.compile(sequence.grammar)
 
     def cancel(self, key: SequenceKey) -> None:
         """Ends a sequence at the next step."""
@@ -99,21 +105,26 @@ class Engine:
             if sequence.key == key:
                 sequence.end(FinishReason.CANCELLED)
 
-    def step(self, meanwhile: Callable[[list[Piece]], None]) -> None:
-        """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel."""
+    def step(self, meanwhile: Callable[[list[Piece]], None]) -> bool:
+        """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
+        False when there was nothing to compute."""
         self._admit()
         plan = plan_step(self._slots, self._context.batch_tokens, self._pace.chunk)
         if not plan.tokens:
             meanwhile(self._collect())
-            return
+            return False
         plan.write(self._batch)
         self._decoder.start(self._batch)
         meanwhile(self._collect())
+        constrained = [(row, s.constraint) for row, s in enumerate(plan.sampled) if s.constraint is not None]
+        for _, constraint in constrained:
+            constraint.compute_mask()
         result = self._decoder.wait()
         if result == 0:
-            self._sample(plan)
+            self._sample(plan, constrained)
         else:
             self._fail(plan, result)
+        return True
 
     # ---- the parts of a step ----
 
@@ -121,14 +132,32 @@ class Engine:
         """Lets ended sequences go, gives free slots to waiting ones, keeps the slots dense."""
         for sequence in [sequence for sequence in self._slots if sequence.finish is not None]:
             self._slots.release(sequence)
-        while self._waiting and not self._slots.full:
-            sequence = self._waiting.popleft()
-            if sequence.finish is None:
+        for sequence in list(self._waiting):
+            if self._slots.full:
+                break
+            if self._is_ready(sequence):
+                self._waiting.remove(sequence)
                 self._begin(sequence)
         for source, target in self._slots.close_old_gaps():
             self._context.copy(source, target)
         for sequence in self._slots:
             self._make_room(sequence)
+
+    def _is_ready(self, sequence: Sequence) -> bool:
+        """Whether a waiting sequence can begin: one with a grammar waits until that is compiled."""
+        if sequence.finish is not None:
+            return False
+        compiling = self._compiling.get(sequence.key)
+        if compiling is None:
+            return True
+        if not compiling.done():
+            return False
+        del self._compiling[sequence.key]
+        try:
+            sequence.constraint = compiling.result()
+        except GrammarError as error:
+            sequence.end(FinishReason.ERROR, f"the grammar cannot be compiled: {error}")
+        return sequence.finish is None
 
     def _begin(self, sequence: Sequence) -> None:
         """Gives a sequence a slot, with as much of its prompt computed as the KV cache holds."""
@@ -154,22 +183,35 @@ class Engine:
         self._context.shift(sequence.slot, keep, keep + discard)
         sequence.discard(keep, keep + discard)
 
-    def _sample(self, plan: Plan) -> None:
+    def _sample(self, plan: Plan, constrained: list[tuple[int, Constraint]]) -> None:
         plan.advance()
         self._count(plan)
         if not plan.sampled:
             return
-        tokens = sample(self._context.logits(len(plan.sampled)), plan.sampled)
+        logits = self._context.logits(len(plan.sampled))
+        for row, constraint in constrained:
+            constraint.apply(logits[row])
+        tokens = sample(logits, plan.sampled)
         for sequence, token in zip(plan.sampled, tokens, strict=True):
             if sequence.finish is not None:  # cancelled, or a stop string was found, while this step computed
                 continue
             if token == NO_TOKEN:
                 sequence.end(FinishReason.ERROR, "the model computed logits that are not numbers")
                 continue
-            sequence.append(token)
-            if token in self._vocabulary.end_of_generation:
-                sequence.finish = FinishReason.STOP
+            self._accept(sequence, token)
             self._fresh.append(sequence)
+
+    def _accept(self, sequence: Sequence, token: int) -> None:
+        sequence.append(token)
+        if token in self._vocabulary.end_of_generation:
+            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
+        elif sequence.constraint is not None:
+            try:
+                sequence.constraint.accept(token)
+            except GrammarError as error:
+                sequence.end(FinishReason.ERROR, str(error))
+            if sequence.constraint.complete:
+                sequence.end(FinishReason.STOP)
 
     def _fail(self, plan: Plan, result: int) -> None:
         """llama_decode refused the batch: the requests in it fail, the worker serves on."""
@@ -188,6 +230,7 @@ class Engine:
         for piece in pieces:
             if piece.ended:
                 self._texts.pop(piece.sequence.key, None)
+                self._compiling.pop(piece.sequence.key, None)
         self._drop_ended_waiting()
         return pieces
 

@@ -59,7 +59,7 @@ class Vocabulary:
     """Token ids and their bytes."""
 
     def __init__(self, pointer: Any) -> None:
-        self._pointer = pointer
+        self.pointer = pointer
         self.size: int = C.llama_vocab_n_tokens(pointer)
         self.adds_bos: bool = C.llama_vocab_get_add_bos(pointer)
         self._pieces: list[bytes | None] = [None] * self.size
@@ -74,10 +74,10 @@ class Vocabulary:
         return known
 
     def _read_piece(self, token: int) -> bytes:
-        length = C.llama_token_to_piece(self._pointer, token, self._buffer, len(self._buffer), 0, False)
+        length = C.llama_token_to_piece(self.pointer, token, self._buffer, len(self._buffer), 0, False)
         if length < 0:
             self._buffer = ctypes.create_string_buffer(-length)
-            length = C.llama_token_to_piece(self._pointer, token, self._buffer, len(self._buffer), 0, False)
+            length = C.llama_token_to_piece(self.pointer, token, self._buffer, len(self._buffer), 0, False)
         return self._buffer.raw[:length]
 
 

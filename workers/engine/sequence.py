@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from workers.engine.grammar import Constraint
 from workers.engine.sampling.params import SamplingParams
 
 
@@ -52,12 +53,14 @@ class Sequence:
     num_keep: int = 0  # negative = the whole prompt
     shift: bool = False
     stop: tuple[str, ...] = ()
+    grammar: str = ""  # llguidance's; empty = unconstrained
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
     tokens: list[int] = field(init=False)
     computed: int = 0
     cached: int = 0  # prompt tokens that the KV cache held at the start
     generated: int = 0
     slot: int = -1
+    constraint: Constraint | None = None
     finish: FinishReason | None = None
     error: str = ""
     timings: Timings = field(default_factory=Timings)

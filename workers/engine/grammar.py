@@ -1,0 +1,79 @@
+"""Constrained output: which tokens a grammar allows next, computed while the model computes their logits.
+
+Grammars are llguidance's (Lark-like text, or JSON made from a JSON schema); the gateway makes and validates them.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import llguidance.llamacpp
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
+from numpy.typing import NDArray
+
+from workers.engine.llama import Vocabulary
+
+COMPILED_KEPT = 64
+"""Grammars kept compiled. Clients send the same few schemas again and again; a large one takes tens of milliseconds."""
+
+
+class GrammarError(Exception):
+    """A grammar that cannot be compiled, or that the output has left."""
+
+
+class Constraint:
+    """One sequence's place in its grammar."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
+        self._matcher = matcher
+        self._mask: NDArray[np.int32] = np.zeros((vocabulary_size + 31) // 32, np.int32)
+        self._vocabulary_size = vocabulary_size
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing may follow."""
+        return self._matcher.is_stopped()
+
+    def compute_mask(self) -> None:
+        """Finds the tokens that may come next."""
+        cast(Any, self._matcher).unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+
+    def apply(self, row: NDArray[np.float32]) -> None:
+        """Rules out all others in a row of logits (vocabulary,)."""
+        allowed = np.unpackbits(self._mask.view(np.uint8), count=self._vocabulary_size, bitorder="little")
+        np.copyto(row, -np.inf, where=allowed == 0)
+
+    def accept(self, token: int) -> None:
+        """Takes the token that was picked. Raises GrammarError when the grammar does not have it."""
+        if not self._matcher.consume_token(token):
+            raise GrammarError(self._matcher.get_error())
+
+
+class Grammars:
+    """Compiles grammars for one vocabulary, in a thread: neither a large schema nor the first use of a large
+    vocabulary (about a second) holds up a step."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._thread = ThreadPoolExecutor(1, "grammar")
+        self._compiled = lru_cache(COMPILED_KEPT)(self._compile)
+
+    def compile(self, grammar: str) -> Future[Constraint]:
+        """The beginning of a grammar. The future raises GrammarError."""
+        return self._thread.submit(self._begin, grammar)
+
+    def _begin(self, grammar: str) -> Constraint:
+        return Constraint(self._compiled(grammar).deep_copy(), self._vocabulary.size)
+
+    def _compile(self, grammar: str) -> LLMatcher:
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise GrammarError(matcher.get_error())
+        return matcher
+
+    @cached_property
+    def _tokenizer(self) -> LLTokenizer:
+        ends = sorted(self._vocabulary.end_of_generation)
+        make = cast(Any, llguidance.llamacpp).lltokenizer_from_vocab
+        return make(self._vocabulary.pointer, eos_token=ends)
