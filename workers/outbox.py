@@ -1,6 +1,7 @@
 """Token frames to the gateways: one ZeroMQ message for each step and gateway."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import zmq
 
@@ -8,6 +9,7 @@ from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.engine import Piece
+from workers.engine.logprobs import Logprob, TokenLogprobs
 from workers.engine.sequence import FinishReason, Sequence
 
 log = get_logger()
@@ -39,8 +41,10 @@ def finished(sequence: Sequence) -> pb.Finished:
 class Outbox:
     """One PUSH socket for each gateway, connected at its first frame."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", spell: Callable[[int], bytes]) -> None:
+        """`spell` gives the bytes of a token."""
         self._context = context
+        self._spell = spell
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
 
     def send(self, pieces: list[Piece]) -> None:
@@ -53,11 +57,18 @@ class Outbox:
                 attempt=sequence.key.attempt,
                 tokens=piece.tokens,
                 text=piece.text,
+                logprobs=[self._logprobs(told) for told in piece.logprobs],
             )
             if piece.ended:
                 entry.finished.CopyFrom(finished(sequence))
         for gateway, frame in frames.items():
             self._push(gateway, frame.SerializeToString())
+
+    def _logprobs(self, told: TokenLogprobs) -> wire.TokenLogprob:
+        return wire.TokenLogprob(picked=self._logprob(told.picked), top=[self._logprob(one) for one in told.top])
+
+    def _logprob(self, one: Logprob) -> wire.Logprob:
+        return wire.Logprob(token=one.token, piece=self._spell(one.token), logprob=one.logprob)
 
     def _push(self, gateway: str, frame: bytes) -> None:
         try:

@@ -43,7 +43,6 @@ class Worker:
         self._scheduler.linger = 1000  # milliseconds: the last words of a failed load must get out
         self._scheduler.connect(Endpoints.from_environment().uplink)
         self._context = context
-        self._outbox = Outbox(context)
         self._engine_log = EngineLog(verbose=settings.debug > 0)
         self._next_stats = 0.0
 
@@ -58,6 +57,7 @@ class Worker:
             self._context.destroy(linger=1000)
             sys.exit(1)
         self._engine = engine
+        self._outbox = Outbox(self._context, engine.piece)
         self._say_ready()
         while True:
             self._receive(blocking=not engine.busy)
@@ -208,6 +208,7 @@ def sequence_of(run: wire.Run) -> Sequence:
         shift=work.shift,
         stop=tuple(work.stop),
         grammar=work.grammar,
+        logprobs=work.logprobs if work.HasField("logprobs") else None,
         resumed=work.generated,
     )
 

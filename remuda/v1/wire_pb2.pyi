@@ -486,6 +486,7 @@ class Work(_message.Message):
     NUM_KEEP_FIELD_NUMBER: _builtins.int
     SHIFT_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     GRAMMAR_FIELD_NUMBER: _builtins.int
     GENERATED_FIELD_NUMBER: _builtins.int
     num_predict: _builtins.int
@@ -494,6 +495,8 @@ class Work(_message.Message):
     """prompt tokens kept at a context shift; negative = all"""
     shift: _builtins.bool
     """context shift allowed"""
+    logprobs: _builtins.int
+    """log-probabilities wanted, with so many alternatives"""
     grammar: _builtins.str
     """llguidance's text form of a grammar that the output has to keep; empty = none"""
     generated: _builtins.int
@@ -515,14 +518,17 @@ class Work(_message.Message):
         num_keep: _builtins.int = ...,
         shift: _builtins.bool = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        logprobs: _builtins.int | None = ...,
         grammar: _builtins.str = ...,
         generated: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "logprobs", b"logprobs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generated", b"generated", "grammar", b"grammar", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
+    _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
 
 Global___Work: _TypeAlias = Work  # noqa: Y015
 
@@ -603,6 +609,58 @@ class TokenFrame(_message.Message):
 Global___TokenFrame: _TypeAlias = TokenFrame  # noqa: Y015
 
 @_typing.final
+class Logprob(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    PIECE_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    token: _builtins.int
+    piece: _builtins.bytes
+    """the bytes that the token stands for"""
+    logprob: _builtins.float
+    def __init__(
+        self,
+        *,
+        token: _builtins.int = ...,
+        piece: _builtins.bytes = ...,
+        logprob: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprob", b"logprob", "piece", b"piece", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Logprob: _TypeAlias = Logprob  # noqa: Y015
+
+@_typing.final
+class TokenLogprob(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PICKED_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def picked(self) -> Global___Logprob: ...
+    @_builtins.property
+    def top(self) -> _containers.RepeatedCompositeFieldContainer[Global___Logprob]:
+        """best first"""
+
+    def __init__(
+        self,
+        *,
+        picked: Global___Logprob | None = ...,
+        top: _abc.Iterable[Global___Logprob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["picked", b"picked"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["picked", b"picked", "top", b"top"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
+
+@_typing.final
 class TokenPiece(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -611,6 +669,7 @@ class TokenPiece(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     attempt: _builtins.int
     text: _builtins.str
@@ -621,6 +680,10 @@ class TokenPiece(_message.Message):
     def finished(self) -> _serving_pb2.Finished:
         """set on the request's last piece"""
 
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """one for each of `tokens`, where they were asked for"""
+
     def __init__(
         self,
         *,
@@ -629,10 +692,11 @@ class TokenPiece(_message.Message):
         tokens: _abc.Iterable[_builtins.int] | None = ...,
         text: _builtins.str = ...,
         finished: _serving_pb2.Finished | None = ...,
+        logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["finished", b"finished"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "finished", b"finished", "request_id", b"request_id", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "finished", b"finished", "logprobs", b"logprobs", "request_id", b"request_id", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from workers.engine.batch import Plan, plan_step
 from workers.engine.decoder import Decoder
 from workers.engine.grammar import Constraint, GrammarError, Grammars
 from workers.engine.llama import Batch, Context, Model
+from workers.engine.logprobs import Distribution, TokenLogprobs
 from workers.engine.pace import Pace
 from workers.engine.prefix import choose_start
 from workers.engine.sampling.sampler import NO_TOKEN, sample
@@ -29,6 +30,7 @@ class Piece:
     tokens: tuple[int, ...]
     text: str
     ended: bool = False
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(slots=True)
@@ -81,6 +83,10 @@ class Engine:
     def cells_used(self) -> int:
         """Tokens in the KV cache."""
         return sum(sequence.computed for sequence in self._slots)
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for."""
+        return self._vocabulary.piece(token)
 
     def alive(self) -> list[SequenceKey]:
         """The sequences that have not ended."""
@@ -189,9 +195,12 @@ class Engine:
         if not plan.sampled:
             return
         logits = self._context.logits(len(plan.sampled))
+        asked = {row: Distribution(logits[row]) for row, s in enumerate(plan.sampled) if s.logprobs is not None}
         for row, constraint in constrained:
             constraint.apply(logits[row])
         tokens = sample(logits, plan.sampled)
+        for row, distribution in asked.items():
+            plan.sampled[row].told = distribution.tell(tokens[row], plan.sampled[row].logprobs or 0)
         for sequence, token in zip(plan.sampled, tokens, strict=True):
             if sequence.finish is not None:  # cancelled, or a stop string was found, while this step computed
                 continue
@@ -241,7 +250,8 @@ class Engine:
         if text.stopped:
             sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
         ended = sequence.finish is not None
-        return Piece(sequence, (token,), said + text.end() if ended else said, ended)
+        told = () if sequence.told is None else (sequence.told,)
+        return Piece(sequence, (token,), said + text.end() if ended else said, ended, told)
 
     def _drop_ended_waiting(self) -> None:
         if any(sequence.finish is not None for sequence in self._waiting):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from workers.engine.grammar import Constraint
+from workers.engine.logprobs import TokenLogprobs
 from workers.engine.sampling.params import SamplingParams
 
 
@@ -54,6 +55,7 @@ class Sequence:
     shift: bool = False
     stop: tuple[str, ...] = ()
     grammar: str = ""  # llguidance's; empty = unconstrained
+    logprobs: int | None = None  # alternatives told with each token; None = no log-probabilities
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
     tokens: list[int] = field(init=False)
     computed: int = 0
@@ -61,6 +63,7 @@ class Sequence:
     generated: int = 0
     slot: int = -1
     constraint: Constraint | None = None
+    told: TokenLogprobs | None = None  # about the token sampled last
     finish: FinishReason | None = None
     error: str = ""
     timings: Timings = field(default_factory=Timings)
