@@ -1,0 +1,24 @@
+"""The HTTP application: routers, middleware and error handlers put together."""
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gateway.errors import ApiError, on_api_error
+from gateway.ollama.routes import native_router
+from gateway.openai.routes import openai_router
+from gateway.records import RequestLog
+from gateway.routing import install_fallbacks
+from gateway.security import CrossOrigin, HostCheck, Origins
+from gateway.serving import Serving
+from remuda.settings import Settings
+
+
+def create_app(serving: Serving, settings: Settings) -> ASGIApp:
+    """The gateway's ASGI application. Raises ValueError for unusable OLLAMA_ORIGINS."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(native_router(serving, settings))
+    app.include_router(openai_router(serving, serving.store, settings.max_body))
+    app.add_exception_handler(ApiError, on_api_error)
+    install_fallbacks(app)
+    guarded = HostCheck(app, settings.address.host)
+    return RequestLog(CrossOrigin(guarded, Origins.of(settings.origins)))

@@ -1,0 +1,69 @@
+"""What a request is refused for before anything runs (http-api 4.3, 4.4)."""
+
+from gateway.errors import ApiError, not_implemented
+from gateway.generation import Generation, Kind
+from gateway.prompt.formats import ChatFormat, Language, needs_built_in
+from gateway.values import check_top_logprobs, wants_format
+from remuda.v1 import store_pb2
+
+
+def check_before_lookup(generation: Generation) -> None:
+    """Raises ApiError for what is wrong whatever the model."""
+    check_top_logprobs(generation.top_logprobs)
+    if generation.model.strip():
+        return
+    if generation.kind is Kind.CHAT:
+        raise ApiError(400, "model is required")
+    raise ApiError(404, "model '' not found")
+
+
+def is_empty(generation: Generation) -> bool:
+    """Whether the request only loads or unloads the model."""
+    return not (generation.messages if generation.kind is Kind.CHAT else generation.prompt)
+
+
+def is_unload(generation: Generation) -> bool:
+    """Whether the request unloads the model."""
+    return is_empty(generation) and generation.keep_alive_ns == 0
+
+
+def check_abilities(generation: Generation, bundle: store_pb2.Bundle) -> None:
+    """Raises ApiError 400 for what the model cannot do."""
+    able = set(bundle.capabilities)
+    if "image" in able:
+        raise ApiError(400, "image generation models are not currently supported")
+    if generation.raw and (generation.template or generation.system or generation.context):
+        raise ApiError(400, "raw mode does not support template, system, or context")
+    if generation.think and "thinking" not in able:
+        raise ApiError(400, f'"{generation.model}" does not support thinking')
+    if "completion" not in able:
+        raise ApiError(400, f'"{generation.model}" does not support {generation.kind.value}')
+    wanted = {"insert": bool(generation.suffix), "tools": bool(generation.tools)}
+    missing = [name for name, is_wanted in wanted.items() if is_wanted and name not in able]
+    if missing:
+        raise ApiError(400, f"{bundle.full_name} does not support {chr(10).join(missing)}")
+
+
+def check_implemented(generation: Generation, bundle: store_pb2.Bundle) -> None:
+    """Raises ApiError 501 for what Remuda does not do yet, and 500 for a `format` that is none."""
+    if wants_format(generation.format):
+        raise not_implemented("structured outputs are")
+    if generation.images or any(message.images for message in generation.messages):
+        raise not_implemented("images and audio are")
+    if generation.logprobs or generation.top_logprobs:
+        raise not_implemented("logprobs are")
+    if generation.suffix and needs_built_in(bundle):
+        raise not_implemented(f"inserting with {bundle.name} is")
+
+
+def check_tools(generation: Generation, chat_format: ChatFormat) -> None:
+    """Raises ApiError 501 when the model's calls would not be recognised."""
+    if generation.tools and chat_format.language is Language.JINJA and not chat_format.calls_like_hermes:
+        raise not_implemented("the tool call syntax of this model is")
+
+
+def thinking_of(generation: Generation, bundle: store_pb2.Bundle) -> bool | str | None:
+    """Whether the model shall think: models that can do, unless told otherwise."""
+    if generation.think is None and "thinking" in bundle.capabilities:
+        return True
+    return generation.think

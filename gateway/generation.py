@@ -1,0 +1,132 @@
+"""The one internal request and its events. Every HTTP surface translates to a `Generation` and from these events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """What the client asked for; the value is the verb of Ollama's error texts."""
+
+    GENERATE = "generate"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A whole call of a tool. `arguments` is a JSON object whose top-level order is the model's own."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `images` are the decoded files."""
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: tuple[bytes, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One request, as every surface states it. What is unset here has no say in the model's own settings."""
+
+    kind: Kind
+    model: str
+    """The name as the client wrote it; replies and error texts repeat it."""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Options as the client sent them; `gateway.options` checks and merges them."""
+    keep_alive_ns: int | None = None
+    """Negative = for ever; None = the replica's present value or the server's default."""
+    think: bool | str | None = None
+    """A string is one of the levels "low", "medium", "high", "max"."""
+    format: Any = None
+    """The `format` value as JSON gave it: None, "", "json" or a JSON schema; anything else is refused."""
+    truncate: bool = True
+    shift: bool = True
+    logprobs: bool = False
+    top_logprobs: int = 0
+    debug_render_only: bool = False
+
+    messages: tuple[Message, ...] = ()
+    """Kind.CHAT: the conversation; empty = load or unload the model."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """Kind.CHAT: tool definitions in the native form (`gateway.tools` normalises them)."""
+
+    prompt: str = ""
+    """Kind.GENERATE: the prompt; empty = load or unload the model."""
+    suffix: str = ""
+    system: str | None = None
+    """Kind.GENERATE: replaces the model's SYSTEM when it is given and not empty."""
+    template: str | None = None
+    """Kind.GENERATE: a Go template that replaces the model's."""
+    context: tuple[int, ...] | None = None
+    """Kind.GENERATE: token ids that an earlier reply returned."""
+    raw: bool = False
+    images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the reply, as soon as it is there."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of the reply: always the last event. Durations are nanoseconds; zero = not told."""
+
+    reason: str
+    """"stop", "length", "load" or "unload"."""
+    total_ns: int = 0
+    load_ns: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_ns: int = 0
+    eval_count: int = 0
+    eval_ns: int = 0
+    cached_tokens: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls that are known only at the end (models that call through their Jinja template)."""
+    context: tuple[int, ...] | None = None
+    rendered: str | None = None
+    """The prompt, where the client asked for nothing else (`_debug_render_only`)."""
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether nothing was generated: the model was loaded or unloaded, or the prompt only rendered."""
+        return self.rendered is not None or self.reason in ("load", "unload")
+
+
+Event = Delta | Done
+
+
+@dataclass(slots=True)
+class Reply:
+    """All events of a generation in one, for replies that are not streamed."""
+
+    done: Done
+    content: str = ""
+    thinking: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+
+    @classmethod
+    def collect(cls, events: list[Event]) -> "Reply":
+        """Joins events whose last one is a `Done`."""
+        deltas = [event for event in events if isinstance(event, Delta)]
+        done = events[-1]
+        assert isinstance(done, Done)
+        calls = [call for delta in deltas for call in delta.tool_calls] + list(done.tool_calls)
+        content, thinking = "".join(d.content for d in deltas), "".join(d.thinking for d in deltas)
+        return cls(done, content, thinking, calls)

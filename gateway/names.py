@@ -1,0 +1,25 @@
+"""Model names as requests spell them: which speak of a local model, and which of Ollama's cloud."""
+
+import re
+
+from gateway.errors import ApiError
+
+CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
+
+_SOURCE = re.compile(r":(cloud|local)$", re.IGNORECASE)
+_CLOUD_TAG = re.compile(r":[^/:]*-cloud$", re.IGNORECASE)
+
+
+def local_name(name: str) -> str:
+    """The name to look up in the store. Raises ApiError: 403 for a model of the cloud, which Remuda never offers."""
+    rest, sources = name.strip(), set[str]()
+    while found := _SOURCE.search(rest):
+        sources.add(found[1].lower())
+        rest = rest[: found.start()]
+    if _CLOUD_TAG.search(rest):
+        sources.add("cloud")
+    if len(sources) > 1:
+        raise ApiError(400, f'use either :local or :cloud, not both: "{name}"')
+    if "cloud" in sources:
+        raise ApiError(403, CLOUD_DISABLED)
+    return rest

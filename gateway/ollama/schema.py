@@ -1,0 +1,125 @@
+"""The bodies of Ollama's `/api/generate` and `/api/chat`, and their translation to a `Generation`."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from gateway.body import GoObject
+from gateway.generation import Generation, Kind, Message, ToolCall
+from gateway.tools import Tool
+from gateway.values import decode_image, parse_keep_alive, parse_think
+
+Images = list[Annotated[bytes, BeforeValidator(lambda text: decode_image(text) if isinstance(text, str) else text)]]
+
+
+class CalledFunction(GoObject):
+    """The function of a tool call in the history."""
+
+    index: int = 0
+    name: str = ""
+    arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Call(GoObject):
+    """A tool call in the history."""
+
+    id: str = ""
+    function: CalledFunction = CalledFunction()
+
+    def tool_call(self) -> ToolCall:
+        return ToolCall(self.function.name, self.function.arguments, self.id, self.function.index)
+
+
+class ChatMessage(GoObject):
+    """One entry of `messages`."""
+
+    role: str = ""
+    content: str = ""
+    thinking: str = ""
+    images: Images = Field(default_factory=list[bytes])
+    tool_calls: list[Call] = Field(default_factory=list[Call])
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+    def message(self) -> Message:
+        return Message(
+            role=self.role.lower(),
+            content=self.content,
+            thinking=self.thinking,
+            images=tuple(self.images),
+            tool_calls=tuple(call.tool_call() for call in self.tool_calls),
+            tool_name=self.tool_name,
+            tool_call_id=self.tool_call_id,
+        )
+
+
+class InferenceRequest(GoObject):
+    """What both bodies have in common."""
+
+    model: str = ""
+    stream: bool = True
+    options: dict[str, Any] = Field(default_factory=dict[str, Any])
+    keep_alive_ns: Annotated[int | None, BeforeValidator(parse_keep_alive), Field(alias="keep_alive")] = None
+    think: Annotated[bool | str | None, BeforeValidator(parse_think)] = None
+    format: Any = None
+    truncate: bool = True
+    shift: bool = True
+    logprobs: bool = False
+    top_logprobs: int = 0
+    debug_render_only: Annotated[bool, Field(alias="_debug_render_only")] = False
+
+    def common(self) -> dict[str, Any]:
+        """The fields that a `Generation` takes as they are."""
+        return {name: getattr(self, name) for name in InferenceRequest.model_fields if name != "stream"}
+
+
+class GenerateRequest(InferenceRequest):
+    """The body of `/api/generate`."""
+
+    go_type: ClassVar[str] = "GenerateRequest"
+    prompt: str = ""
+    suffix: str = ""
+    system: str = ""
+    template: str = ""
+    context: list[int] | None = None
+    raw: bool = False
+    images: Images = Field(default_factory=list[bytes])
+
+    def generation(self) -> Generation:
+        return Generation(
+            kind=Kind.GENERATE,
+            prompt=self.prompt,
+            suffix=self.suffix,
+            system=self.system or None,
+            template=self.template or None,
+            context=None if self.context is None else tuple(self.context),
+            raw=self.raw,
+            images=tuple(self.images),
+            **self.common(),
+        )
+
+
+class ChatRequest(InferenceRequest):
+    """The body of `/api/chat`."""
+
+    go_type: ClassVar[str] = "ChatRequest"
+    messages: list[ChatMessage] = Field(default_factory=list[ChatMessage])
+    tools: list[Tool] = Field(default_factory=list[Tool])
+
+    def generation(self) -> Generation:
+        return Generation(
+            kind=Kind.CHAT,
+            messages=tuple(message.message() for message in self.messages),
+            tools=tuple(tool.schema_object() for tool in self.tools),
+            **self.common(),
+        )
+
+
+class ShowRequest(GoObject):
+    """The body of `/api/show`."""
+
+    go_type: ClassVar[str] = "ShowRequest"
+    model: str = ""
+    name: str = ""
+    system: str = ""
+    verbose: bool = False

@@ -1,0 +1,131 @@
+"""Ollama's response objects, streamed as NDJSON or whole. What is the same in all chunks is encoded once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from gateway.encoding import Clock, encode, escape_html, sorted_maps, utc_time
+from gateway.errors import ApiError, error_body
+from gateway.generation import Delta, Done, Reply, ToolCall
+from gateway.responses import JSON
+
+NDJSON = "application/x-ndjson"
+
+
+class NativeWriter:
+    """What `/api/generate` and `/api/chat` have in common (`gateway.responses.EventWriter`)."""
+
+    stream_type = NDJSON
+    json_type = JSON
+    streams_immediate = False
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._clock = Clock()
+        self._head = b'{"model":%b,"created_at":"' % encode(model)
+
+    def error(self, error: ApiError) -> bytes:
+        return error_body("/api/", error) + b"\n"
+
+    def _begin(self) -> bytes:
+        """The beginning of a chunk, up to the field after `created_at`."""
+        return self._head + self._clock.now().encode() + b'",'
+
+
+class GenerateWriter(NativeWriter):
+    """Writes `/api/generate`."""
+
+    def delta(self, event: Delta) -> bytes:
+        thinking = b'"thinking":%b,' % encode_text(event.thinking) if event.thinking else b""
+        calls = b',"tool_calls":%b' % encode(tool_calls(event.tool_calls)) if event.tool_calls else b""
+        response = encode_text(event.content)
+        return b'%b"response":%b,%b"done":false%b}\n' % (self._begin(), response, thinking, calls)
+
+    def done(self, event: Done) -> bytes:
+        return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
+
+    def reply(self, reply: Reply) -> bytes:
+        done = reply.done
+        answer = {"response": reply.content} | _present(thinking=reply.thinking)
+        context = {} if done.context is None else {"context": done.context}
+        calls = _present(tool_calls=tool_calls(reply.tool_calls))
+        return encode(
+            {"model": self._model, "created_at": utc_time()}
+            | answer
+            | ending(done)
+            | context
+            | metrics(done)
+            | calls
+            | debug_info(done)
+        )
+
+
+class ChatWriter(NativeWriter):
+    """Writes `/api/chat`."""
+
+    def delta(self, event: Delta) -> bytes:
+        extra = b""
+        if event.thinking:
+            extra = b',"thinking":' + encode_text(event.thinking)
+        if event.tool_calls:
+            extra += b',"tool_calls":' + encode(tool_calls(event.tool_calls))
+        content = encode_text(event.content)
+        return b'%b"message":{"role":"assistant","content":%b%b},"done":false}\n' % (self._begin(), content, extra)
+
+    def done(self, event: Done) -> bytes:
+        return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
+
+    def reply(self, reply: Reply) -> bytes:
+        done = reply.done
+        message = {"role": "assistant", "content": reply.content}
+        message |= _present(thinking=reply.thinking, tool_calls=tool_calls(reply.tool_calls))
+        head: dict[str, Any] = {"model": self._model, "created_at": utc_time(), "message": message}
+        return encode(head | ending(done) | debug_info(done) | metrics(done))
+
+
+def encode_text(text: str) -> bytes:
+    """A JSON string with Go's escapes."""
+    return escape_html(orjson.dumps(text))
+
+
+def tool_calls(calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
+    """Calls in Ollama's form: arguments are objects, sorted below the top level."""
+    return [
+        _present(id=call.id)
+        | {
+            "function": {
+                "index": call.index,
+                "name": call.name,
+                "arguments": {name: sorted_maps(value) for name, value in call.arguments.items()},
+            }
+        }
+        for call in calls
+    ]
+
+
+def ending(done: Done) -> dict[str, Any]:
+    """`done` and its reason. A rendered prompt is no reply, so nothing is done."""
+    return {"done": done.rendered is None} | _present(done_reason=done.reason)
+
+
+def metrics(done: Done) -> dict[str, Any]:
+    """Counts and durations (nanoseconds); zeros are left out."""
+    return _present(
+        total_duration=done.total_ns,
+        load_duration=done.load_ns,
+        prompt_eval_count=done.prompt_eval_count,
+        prompt_eval_duration=done.prompt_eval_ns,
+        eval_count=done.eval_count,
+        eval_duration=done.eval_ns,
+    )
+
+
+def debug_info(done: Done) -> dict[str, Any]:
+    """`_debug_info`, where the prompt was only rendered."""
+    return {} if done.rendered is None else {"_debug_info": {"rendered_template": done.rendered}}
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    """The fields that are not empty."""
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,99 @@
+"""The routes under `/v1`."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Protocol
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.body import parse_object, read_body
+from gateway.encoding import NANOSECONDS_PER_SECOND, encode
+from gateway.errors import ApiError, not_implemented
+from gateway.openai.chat_writer import ChatWriter
+from gateway.openai.completion_writer import CompletionWriter
+from gateway.openai.frames import JSON
+from gateway.openai.schema import ChatCompletionRequest, CompletionRequest
+from gateway.responses import GenerationResponse, Generator
+from remuda.v1 import store_pb2
+
+EMPTY_BODY = "EOF"
+
+
+class ModelSource(Protocol):
+    """What tells the installed models (`gateway.store_link.StoreLink`)."""
+
+    async def models(self) -> list[store_pb2.ModelSummary]: ...
+
+    async def show(self, name: str, *, verbose: bool) -> store_pb2.ShowReply: ...
+
+
+def openai_router(serving: Generator, store: ModelSource, max_body: int) -> APIRouter:
+    """All of `/v1`; `max_body` is in bytes."""
+    router = APIRouter(prefix="/v1")
+    _add_models(router, store)
+    _add_completions(router, serving, max_body)
+    _add_absent(router)
+    return router
+
+
+def _add_completions(router: APIRouter, serving: Generator, max_body: int) -> None:
+    async def chat_completions(request: Request) -> Response:
+        body = parse_object(ChatCompletionRequest, await read_body(request, max_body), empty=EMPTY_BODY)
+        writer = ChatWriter(body.model, include_usage=body.stream_options.include_usage)
+        return GenerationResponse(serving, body.generation(), writer, stream=body.stream)
+
+    async def completions(request: Request) -> Response:
+        body = parse_object(CompletionRequest, await read_body(request, max_body), empty=EMPTY_BODY)
+        writer = CompletionWriter(body.model, include_usage=body.stream_options.include_usage)
+        return GenerationResponse(serving, body.generation(), writer, stream=body.stream)
+
+    router.add_api_route("/chat/completions", chat_completions, methods=["POST"])
+    router.add_api_route("/completions", completions, methods=["POST"])
+
+
+def _add_models(router: APIRouter, store: ModelSource) -> None:
+    async def list_models() -> Response:
+        models = [_model(model.name, model.modified_at_ns, model.namespace) for model in await store.models()]
+        return _json({"object": "list", "data": models or None})
+
+    async def retrieve_model(model: str) -> Response:
+        reply = await store.show(model, verbose=False)
+        namespace = reply.bundle.full_name.split("/")[1]
+        return _json(_model(model, reply.modified_at_ns, namespace))
+
+    router.add_api_route("/models", list_models, methods=["GET"])
+    router.add_api_route("/models/{model}", retrieve_model, methods=["GET"])
+
+
+def _model(name: str, modified_at_ns: int, namespace: str) -> dict[str, object]:
+    created = modified_at_ns // NANOSECONDS_PER_SECOND
+    return {"id": name, "object": "model", "created": created, "owned_by": namespace}
+
+
+def _add_absent(router: APIRouter) -> None:
+    """What comes later says so, in its own dialect."""
+
+    async def absent(request: Request) -> Response:
+        raise not_implemented(f"{request.url.path} is")
+
+    async def absent_messages(request: Request) -> Response:
+        return _anthropic_error(not_implemented(f"{request.url.path} is"))
+
+    for path in ("/embeddings", "/audio/transcriptions", "/responses"):
+        router.add_api_route(path, absent, methods=["POST"])
+    router.add_api_route("/messages", absent_messages, methods=["POST"])
+
+
+def _anthropic_error(error: ApiError) -> Response:
+    body = {
+        "type": "error",
+        "error": {"type": "api_error", "message": error.message},
+        "request_id": f"req_{secrets.token_hex(12)}",
+    }
+    return _json(body, error.status)
+
+
+def _json(body: Mapping[str, object], status: int = 200) -> Response:
+    return Response(encode(body), status, media_type=JSON)

@@ -1,0 +1,171 @@
+"""Ollama's options: read with its type rules, merged by precedence, bounded, and turned into what the worker needs."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from gateway.errors import ApiError
+from remuda.logs import get_logger
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import wire_pb2 as wire
+
+log = get_logger()
+
+MIN_CONTEXT = 4
+MIN_VISION_CONTEXT = 2048
+MAX_INT = (1 << 31) - 1
+MAX_SEED = (1 << 63) - 1
+MAX_FLOAT = 3.0e38
+"""Float32's range, a little inside."""
+UNLIMITED_CONTEXTS = 10
+"""Without a limit of its own a reply is this many contexts long at most."""
+
+IGNORED = frozenset(
+    {
+        "mirostat",
+        "mirostat_tau",
+        "mirostat_eta",
+        "tfs_z",
+        "penalize_newline",
+        "numa",
+        "low_vram",
+        "f16_kv",
+        "vocab_only",
+        "use_mlock",
+        "logits_all",
+        "draft_num_predict",
+    }
+)
+"""Known to Ollama's clients and without effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All options of one request. Field names and defaults are Ollama's."""
+
+    num_ctx: int = 0
+    num_batch: int = 0
+    num_gpu: int = -1
+    main_gpu: int | None = None
+    use_mmap: bool | None = None
+    num_thread: int = 0
+    num_keep: int = 4
+    num_predict: int = -1
+    seed: int = -1
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_last_n: int = 64
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    stop: tuple[str, ...] = ()
+
+    def load_options(self) -> pb.LoadOptions:
+        """The options that a replica is loaded with."""
+        return pb.LoadOptions(
+            num_ctx=self.num_ctx,
+            num_batch=max(self.num_batch, 0),
+            num_gpu=self.num_gpu,
+            main_gpu=self.main_gpu,
+            use_mmap=self.use_mmap,
+            num_thread=max(self.num_thread, 0),
+        )
+
+    def sampling(self) -> wire.Sampling:
+        """The sampling parameters, with a random seed where the client gave none."""
+        return wire.Sampling(
+            temperature=max(self.temperature, 0.0),
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            typical_p=self.typical_p,
+            repeat_last_n=self.repeat_last_n,
+            repeat_penalty=self.repeat_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            seed=secrets.randbits(63) if self.seed == -1 else self.seed & MAX_SEED,
+        )
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that the reply may have at most."""
+        limit = UNLIMITED_CONTEXTS * self.num_ctx
+        return min(self.num_predict, limit) if self.num_predict > 0 else limit
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBounds:
+    """What a model and a machine say about num_ctx, in tokens."""
+
+    default: int
+    trained: int
+    """0 = unknown."""
+    minimum: int = MIN_CONTEXT
+
+    def apply(self, num_ctx: int) -> int:
+        wanted = max(num_ctx or self.default, self.minimum)
+        return min(wanted, self.trained or MAX_INT)
+
+
+def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds: ContextBounds) -> Options:
+    """The request's options over the model's over the defaults. Raises ApiError 500 for a value of the wrong type."""
+    values = _read(model) | _read(request)
+    values["num_ctx"] = bounds.apply(values.get("num_ctx", 0))
+    return Options(**values)
+
+
+def _read(options: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in _READERS:
+            if value is not None:
+                values[name] = _READERS[name](name, value)
+        elif name not in IGNORED:
+            log.warning("unknown option", option=name[:64])
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _integer(name: str, value: Any) -> int:
+    if not _is_number(value):
+        raise ApiError(500, f'option "{name}" must be of type integer')
+    bound = MAX_SEED if name == "seed" else MAX_INT
+    return int(min(max(value, -bound), bound))
+
+
+def _float(name: str, value: Any) -> float:
+    if not _is_number(value):
+        raise ApiError(500, f'option "{name}" must be of type float32')
+    return float(min(max(value, -MAX_FLOAT), MAX_FLOAT))
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ApiError(500, f'option "{name}" must be of type boolean')
+    return value
+
+
+def _strings(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ApiError(500, f'option "{name}" must be of type array')
+    items = cast("list[Any]", value)
+    if not all(isinstance(item, str) for item in items):
+        raise ApiError(500, f'option "{name}" must be of an array of strings')
+    return tuple(items)
+
+
+_READERS_BY_TYPE = {
+    int: _integer,
+    int | None: _integer,
+    float: _float,
+    bool | None: _boolean,
+    tuple[str, ...]: _strings,
+}
+_READERS = {field.name: _READERS_BY_TYPE[cast(Any, field.type)] for field in fields(Options)}

@@ -1,0 +1,87 @@
+"""One gateway process: its links to the other processes, its HTTP server, its health."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncGenerator
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.prompt.builder import PromptBuilder
+from gateway.prompt.renderer import TemplateRenderer
+from gateway.prompt.vocabulary import Vocabularies
+from gateway.scheduler_link import SchedulerLink
+from gateway.serving import Serving
+from gateway.store_link import StoreLink
+from gateway.stream import TokenStream
+from remuda.durations import NANOSECONDS
+from remuda.endpoints import Endpoints
+from remuda.rpc import open_channel, start_server
+from remuda.settings import Settings
+
+LISTEN_VARIABLE = "REMUDA_LISTEN_FD"
+"""Set by the supervisor: the descriptor of the listening socket, which all gateways share."""
+
+STOP_SHARE = 0.5
+"""Part of the stop time-out in which open requests may still finish."""
+
+
+@contextlib.asynccontextmanager
+async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Serving]:
+    """Everything behind the HTTP surface, opened and closed."""
+    tokens = TokenStream(endpoints.tokens(index))
+    renderer = TemplateRenderer(settings)
+    async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
+        scheduler = SchedulerLink(scheduler_channel, tokens, settings)
+        prompts = PromptBuilder(renderer, Vocabularies(settings))
+        tokens.open()
+        await renderer.start()
+        watcher = asyncio.create_task(scheduler.watch())
+        try:
+            yield Serving(settings, StoreLink(store_channel, settings), scheduler, prompts)
+        finally:
+            watcher.cancel()
+            await asyncio.wait((watcher,))
+            await renderer.close()
+            tokens.close()
+
+
+async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop`, then lets open requests finish for a while."""
+    endpoints = Endpoints.from_environment()
+    listener = socket.socket(fileno=int(os.environ[LISTEN_VARIABLE]))
+    async with serving_of(settings, endpoints, index) as serving:
+        server = uvicorn.Server(_server_config(serving, settings))
+        health = await start_server(endpoints.gateway(index), lambda _: None)
+        try:
+            await _serve_until(stop, server, listener)
+        finally:
+            await health.stop(None)
+
+
+def _server_config(serving: Serving, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(serving, settings),
+        loop="none",  # the loop runs already
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=settings.listen_backlog,
+        timeout_graceful_shutdown=max(int(STOP_SHARE * settings.stop_timeout_ns / NANOSECONDS["s"]), 1),
+    )
+
+
+async def _serve_until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
+    """uvicorn without its own signal handlers: the process has some."""
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving

@@ -1,0 +1,109 @@
+"""What the text of a Go template tells: the variables it uses, its tags, and its last turn without the reply."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from gotpl import TemplateError
+from gotpl.parse.nodes import ActionNode, FieldNode, IfNode, ListNode, RangeNode, TextNode, VariableNode
+from gotpl.parse.parser import parse_template
+
+from gateway.errors import ApiError
+
+FUNCTIONS = dict.fromkeys(("json", "currentDate", "yesterdayDate", "toTypeScriptType"), str)
+"""Names that parse as functions; parsing calls none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The marks around a model's thoughts."""
+
+    opening: str
+    closing: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoSyntax:
+    """A parsed template."""
+
+    source: str
+    root: ListNode
+
+    def uses(self, variable: str) -> bool:
+        """Whether the template mentions `.variable` anywhere."""
+        return any(variable in _names(node) for node in _walk(self.root))
+
+    def thinking_tags(self) -> Tags | None:
+        """The texts around the thoughts of earlier messages, where the template shows such."""
+        ranges = (n for n in _walk(self.root) if isinstance(n, RangeNode) and _mentions(n.pipeline, "Messages"))
+        for loop in ranges:
+            for block in (n for n in _walk(loop.body) if isinstance(n, ListNode)):
+                if any(isinstance(n, ActionNode) and _mentions(n, "Thinking") for n in block.nodes):
+                    return _tags_of(block)
+        return None
+
+    def tool_tag(self) -> str:
+        """What introduces a tool call: the first text under `if .ToolCalls`, up to a brace; `{` if there is none."""
+        for branch in (n for n in _walk(self.root) if isinstance(n, IfNode) and _mentions(n.pipeline, "ToolCalls")):
+            texts = (n.text.strip() for n in _walk(branch.body) if isinstance(n, TextNode))
+            text = next((text for text in texts if text), "")
+            return text.partition("{")[0].strip() or "{"
+        return "{"
+
+    def before_response(self) -> str:
+        """The template cut off where the reply goes, with its open blocks closed."""
+        found = _find_response(self.root, 0)
+        return self.source if found is None else self.source[: found[0]] + "{{ end }}" * found[1]
+
+
+@lru_cache(maxsize=256)
+def parse_go(source: str) -> GoSyntax:
+    """Parses a template; one that shows neither messages nor a reply gets a reply at its end. Raises ApiError 500."""
+    syntax = _parse(source)
+    return syntax if syntax.uses("Messages") or syntax.uses("Response") else _parse(source + "{{ .Response }}")
+
+
+def _parse(source: str) -> GoSyntax:
+    try:
+        parsed = parse_template(source, name="template", left_delimiter="{{", right_delimiter="}}", functions=FUNCTIONS)
+    except (TemplateError, RecursionError) as error:
+        raise ApiError(500, f"template: {error}") from None
+    return GoSyntax(source, parsed.root)
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    yield node
+    for field in fields(node):
+        value = getattr(node, field.name)
+        children = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
+        for child in children:
+            if is_dataclass(child):
+                yield from _walk(child)
+
+
+def _names(node: Any) -> tuple[str, ...]:
+    return node.fields if isinstance(node, FieldNode | VariableNode) else ()
+
+
+def _mentions(node: Any, variable: str) -> bool:
+    return any(variable in _names(inner) for inner in _walk(node))
+
+
+def _tags_of(block: ListNode) -> Tags | None:
+    texts = [node.text.strip() for node in block.nodes if isinstance(node, TextNode)]
+    texts = [text for text in texts if text]
+    return Tags(texts[0], texts[-1]) if len(texts) > 1 else None
+
+
+def _find_response(node: Any, depth: int) -> tuple[int, int] | None:
+    """Where the action that prints the reply begins, and how many blocks are open there."""
+    if isinstance(node, ActionNode):
+        return (node.start, depth) if _mentions(node.pipeline, "Response") else None
+    for child in node.nodes if isinstance(node, ListNode) else ():
+        if found := _find_response(child, depth):
+            return found
+    for branch in (getattr(node, "body", None), getattr(node, "else_body", None)):
+        if branch is not None and (found := _find_response(branch, depth + 1)):
+            return found
+    return None

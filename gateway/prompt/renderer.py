@@ -1,0 +1,92 @@
+"""Renders templates in child processes, so that none can stop the gateway's streams or fill its memory."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import orjson
+
+from gateway.errors import ApiError
+from gateway.prompt.sandbox import HEADER, OUT_OF_MEMORY
+from remuda.durations import NANOSECONDS
+from remuda.logs import get_logger
+from remuda.settings import Settings
+
+log = get_logger()
+
+Language: TypeAlias = Literal["go", "jinja"]
+
+
+class TemplateRenderer:
+    """A few template processes, started when they are first needed, each rendering one template at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: list[Process] = []
+        self._turns = asyncio.Semaphore(max(settings.template_processes, 1))
+        self._closed = False
+
+    async def start(self) -> None:
+        """Starts the first process ahead of the first request."""
+        self._idle.append(await self._spawn())
+
+    async def close(self) -> None:
+        """Ends all processes."""
+        self._closed = True
+        while self._idle:
+            await _end(self._idle.pop())
+
+    async def render(self, language: Language, template: str, variables: Mapping[str, Any]) -> str:
+        """The text of a template. Raises ApiError 500 with the template's own message, or that it took too much."""
+        question = orjson.dumps({"language": language, "template": template, "variables": variables})
+        async with self._turns:
+            answer = orjson.loads(await self._ask(question))
+        if "error" in answer:
+            raise ApiError(500, f"template: {answer['error']}")
+        if len(answer["text"]) > self._settings.template_max_output:
+            raise ApiError(500, "template: the output is too long")
+        return answer["text"]
+
+    async def _ask(self, question: bytes) -> bytes:
+        process = self._idle.pop() if self._idle else await self._spawn()
+        answer = None
+        try:
+            async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
+                answer = await _exchange(process, question)
+            return answer
+        except TimeoutError:
+            raise ApiError(500, "template: it took too long to render") from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise ApiError(500, f"template: {OUT_OF_MEMORY}") from None
+        finally:
+            if answer is not None and not self._closed:
+                self._idle.append(process)
+            else:  # it is still busy with something nobody waits for
+                await asyncio.shield(_end(process))
+
+    async def _spawn(self) -> Process:
+        settings = self._settings
+        arguments = (os.getpid(), settings.template_memory, settings.template_cache)
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.prompt.sandbox", *map(str, arguments), stdin=PIPE, stdout=PIPE
+        )
+
+
+async def _exchange(process: Process, question: bytes) -> bytes:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(HEADER.pack(len(question)) + question)
+    await process.stdin.drain()
+    (length,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
+    return await process.stdout.readexactly(length)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    await process.wait()

@@ -1,0 +1,67 @@
+"""The template process: renders what it is sent on stdin until stdin closes. Its memory is bounded by the kernel, its
+time by the parent, which kills it; a hostile template ends there and harms nobody.
+
+A message is its length in four bytes (big-endian) and a JSON object. Question: {"language", "template", "variables"};
+answer: {"text"} or {"error"}.
+"""
+
+import os
+import resource
+import struct
+import sys
+from typing import Any, BinaryIO
+
+import orjson
+import setproctitle
+
+from gateway.prompt.go import render_go
+from gateway.prompt.go_data import go_variables
+from gateway.prompt.jinja import Arguments, TemplateRenderError, render_jinja
+from remuda.process import die_with_parent
+
+HEADER = struct.Struct(">I")
+OUT_OF_MEMORY = "it used too much memory"
+
+
+def main() -> None:
+    """Usage: python -m gateway.prompt.sandbox PARENT_PID MEMORY_BYTES CACHE_SIZE"""
+    parent, memory, cache_size = map(int, sys.argv[1:])
+    die_with_parent(parent)
+    setproctitle.setproctitle("remuda templates")
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    while (question := _receive(questions)) is not None:
+        answer = orjson.dumps(_answer(question, cache_size))
+        answers.write(HEADER.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def _receive(stream: BinaryIO) -> dict[str, Any] | None:
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    return orjson.loads(stream.read(HEADER.unpack(header)[0]))
+
+
+def _answer(question: dict[str, Any], cache_size: int) -> dict[str, str]:
+    try:
+        return {"text": _render(question, cache_size)}
+    except TemplateRenderError as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": OUT_OF_MEMORY}
+
+
+def _render(question: dict[str, Any], cache_size: int) -> str:
+    template, variables = question["template"], question["variables"]
+    if question["language"] == "go":
+        return render_go(template, go_variables(variables), cache_size)
+    for message in variables.get("messages", ()):
+        for call in message.get("tool_calls") or ():
+            call["function"]["arguments"] = Arguments(call["function"]["arguments"])
+    return render_jinja(template, variables, cache_size)
+
+
+if __name__ == "__main__":
+    main()

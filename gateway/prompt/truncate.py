@@ -1,0 +1,43 @@
+"""Prompts that are longer than the context: whole messages go first, then the middle (http-api 5.4 and 14.3)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from gateway.errors import ApiError
+from gateway.generation import Message
+
+TOO_LONG = (
+    "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the "
+    "context length in settings, or use a model with a longer context length"
+)
+
+Rendered = TypeVar("Rendered")
+
+
+async def drop_oldest(
+    messages: Sequence[Message],
+    render: Callable[[Sequence[Message]], Awaitable[Rendered]],
+    fits: Callable[[Rendered], bool],
+) -> Rendered:
+    """The rendering of as many of the latest messages as fit. System messages and the last message always stay."""
+    rendered = await render(messages)
+    start = 1
+    while not fits(rendered) and start < len(messages):
+        kept = [message for message in messages[:start] if message.role == "system"]
+        rendered = await render([*kept, *messages[start:]])
+        start += 1
+    return rendered
+
+
+def cut_middle(tokens: list[int], num_ctx: int, num_keep: int, *, has_bos: bool) -> list[int]:
+    """The first `num_keep` tokens (negative = as many as fit) and the last ones, about half of what is left."""
+    keep = len(tokens) if num_keep < 0 else num_keep + has_bos
+    keep = min(keep, num_ctx - 1)
+    rest = num_ctx - max((num_ctx - keep) // 2, 1) - keep
+    return tokens[:keep] + tokens[len(tokens) - rest :]
+
+
+def check_length(tokens: Sequence[int], num_ctx: int) -> None:
+    """Raises ApiError 400 when the prompt leaves no room for a single token."""
+    if len(tokens) >= num_ctx:
+        raise ApiError(400, TOO_LONG)

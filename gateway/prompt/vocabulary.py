@@ -1,0 +1,104 @@
+"""Text to tokens and back: llama.cpp models without their weights."""
+
+import asyncio
+import ctypes
+import weakref
+from collections import OrderedDict
+from typing import Any
+
+import llama_cpp.llama_cpp as _untyped
+
+from gateway.errors import ApiError
+from remuda.logs import get_logger
+from remuda.settings import Settings
+
+C: Any = _untyped  # the bindings are only partly typed
+log = get_logger()
+
+ERROR_LEVEL = 4
+NULL_TOKEN = -1
+
+
+class Vocabulary:
+    """One model's tokenizer. Its calls are thread-safe and release the GIL."""
+
+    def __init__(self, path: str) -> None:
+        """Raises ApiError 500 when llama.cpp cannot read the file's vocabulary."""
+        params = C.llama_model_default_params()
+        params.vocab_only = True
+        self._model = C.llama_model_load_from_file(path.encode(), params)
+        if not self._model:
+            raise ApiError(500, "unable to load model: its vocabulary cannot be read")
+        weakref.finalize(self, C.llama_model_free, self._model)
+        self._vocab = C.llama_model_get_vocab(self._model)
+        self.adds_bos = bool(C.llama_vocab_get_add_bos(self._vocab))
+        self.bos_text = self._text_of(C.llama_vocab_bos(self._vocab))
+        self.eos_text = self._text_of(C.llama_vocab_eos(self._vocab))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids, special tokens recognised, with BOS where the model wants it (and only one)."""
+        if self.adds_bos and self.bos_text:
+            text = text.removeprefix(self.bos_text)
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 2  # no tokenizer makes more tokens than bytes, save for BOS and EOS
+        tokens = (ctypes.c_int32 * room)()
+        count = C.llama_tokenize(self._vocab, data, len(data), tokens, room, True, True)
+        if count < 0:
+            tokens = (ctypes.c_int32 * -count)()
+            count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, True, True)
+        return tokens[:count]
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """The text of token ids, special tokens written out. Raises ApiError 400 for an id that does not exist."""
+        size = C.llama_vocab_n_tokens(self._vocab)
+        if any(not 0 <= token < size for token in tokens):
+            raise ApiError(400, "context contains invalid tokens")
+        start = 1 if tokens and self.adds_bos and tokens[0] == C.llama_vocab_bos(self._vocab) else 0
+        given = (ctypes.c_int32 * (len(tokens) - start))(*tokens[start:])
+        buffer = ctypes.create_string_buffer(max(len(tokens) * 8, 64))
+        length = C.llama_detokenize(self._vocab, given, len(given), buffer, len(buffer), False, True)
+        if length < 0:
+            buffer = ctypes.create_string_buffer(-length)
+            length = C.llama_detokenize(self._vocab, given, len(given), buffer, len(buffer), False, True)
+        return buffer.raw[:length].decode("utf-8", "replace")
+
+    def _text_of(self, token: int) -> str:
+        if token == NULL_TOKEN:
+            return ""
+        return (C.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+
+
+class Vocabularies:
+    """Vocabularies by the digest of the weights, those used last."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: OrderedDict[str, asyncio.Future[Vocabulary]] = OrderedDict()
+        self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps the pointer, so we keep the object
+        C.llama_log_set(self._log, ctypes.c_void_p(0))
+
+    async def get(self, digest: str, path: str) -> Vocabulary:
+        """The vocabulary of the weights `digest`, loaded in a thread at first use. Raises ApiError 500."""
+        loading = self._loaded.get(digest)
+        if loading is None:
+            loading = self._loaded[digest] = asyncio.ensure_future(asyncio.to_thread(Vocabulary, path))
+            loading.add_done_callback(lambda done: self._forget_failure(digest, done))
+        self._loaded.move_to_end(digest)
+        while len(self._loaded) > max(self._settings.vocabulary_cache, 1):
+            self._loaded.popitem(last=False)
+        return await asyncio.shield(loading)
+
+    async def tokenize(self, vocabulary: Vocabulary, text: str) -> list[int]:
+        """Long texts are tokenised in a thread: the streams of others go on meanwhile."""
+        if len(text) <= self._settings.tokenize_inline:
+            return vocabulary.tokenize(text)
+        return await asyncio.to_thread(vocabulary.tokenize, text)
+
+    def _forget_failure(self, digest: str, done: "asyncio.Future[Vocabulary]") -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._loaded.pop(digest, None)
+
+
+def _log_errors(level: int, text: bytes, _: Any) -> None:
+    if level == ERROR_LEVEL and (line := text.decode("utf-8", "replace").strip()):
+        log.error("llama.cpp", message=line)

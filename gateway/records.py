@@ -1,0 +1,91 @@
+"""What the log tells about a request: one line, written when its last byte is out."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import UNEXPECTED, ApiError, error_response
+from remuda.logs import get_logger
+
+log = get_logger()
+
+NANOSECONDS_PER_MS = 1_000_000
+_SCOPE_KEY = "remuda.record"
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """Filled in by whoever knows; times are nanoseconds. `began_ns` is on the monotonic clock."""
+
+    route: str = ""
+    began_ns: int = field(default_factory=time.monotonic_ns)
+    status: int = 0
+    id: int = 0
+    model: str = ""
+    outcome: str = ""
+    """"stop", "length", "load", "unload", "cancelled" or "error"; "" for requests that generate nothing."""
+    error: str = ""
+    queue_ns: int = 0
+    load_ns: int = 0
+    prefill_ns: int = 0
+    decode_ns: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    tokens: int = 0
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of the log line."""
+        known: dict[str, Any] = {"route": self.route, "status": self.status, "total_ms": _ms(self.elapsed_ns)}
+        if self.error:
+            known["error"] = self.error
+        if self.model:
+            known |= {"model": self.model, "outcome": self.outcome}
+        if self.id:
+            known |= {"id": f"{self.id:016x}", "queue_ms": _ms(self.queue_ns), "load_ms": _ms(self.load_ns)}
+            known |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
+            known |= {"prompt_tokens": self.prompt_tokens, "cached_tokens": self.cached_tokens, "tokens": self.tokens}
+        return known
+
+    @property
+    def elapsed_ns(self) -> int:
+        return time.monotonic_ns() - self.began_ns
+
+
+def record_of(scope: Scope) -> RequestRecord:
+    """The record of the request that `scope` belongs to."""
+    return scope.setdefault(_SCOPE_KEY, RequestRecord())
+
+
+class RequestLog:
+    """Outermost ASGI middleware: one log line for each request, and no traceback to any client."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = record_of(scope)
+        record.route = f"{scope['method']} {scope['path']}"
+
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception as error:
+            log.exception("request failed", route=record.route)
+            record.outcome, record.error = "error", repr(error)
+            if not record.status:
+                await error_response(scope, ApiError(500, UNEXPECTED))(scope, receive, observed)
+        finally:
+            log.info("request", **record.fields())
+
+
+def _ms(nanoseconds: int) -> float:
+    return round(nanoseconds / NANOSECONDS_PER_MS, 2)

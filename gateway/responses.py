@@ -1,0 +1,153 @@
+"""Generations as HTTP responses: chunks, errors before and after the first byte, and clients that leave."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import UNEXPECTED, ApiError
+from gateway.generation import Delta, Done, Event, Generation, Reply
+from gateway.records import RequestRecord, record_of
+from remuda.logs import get_logger
+
+log = get_logger()
+
+JSON = "application/json; charset=utf-8"
+
+
+class EventWriter(Protocol):
+    """Writes one generation in a surface's own form. One object serves one request."""
+
+    stream_type: str
+    """Content type of a streamed reply."""
+    json_type: str
+    """Content type of a whole reply."""
+    streams_immediate: bool
+    """Whether a reply without generation (load, unload, rendered prompt) is streamed where a stream was asked for."""
+
+    def delta(self, event: Delta) -> bytes:
+        """The bytes for one piece of the reply."""
+        ...
+
+    def done(self, event: Done) -> bytes:
+        """The bytes that end a stream."""
+        ...
+
+    def error(self, error: ApiError) -> bytes:
+        """The bytes that tell of a failure after the first byte; the stream ends with them."""
+        ...
+
+    def reply(self, reply: Reply) -> bytes:
+        """A whole reply that is not streamed."""
+        ...
+
+
+class Generator(Protocol):
+    """What runs generations (`gateway.serving.Serving`)."""
+
+    def events(self, generation: Generation, record: RequestRecord) -> AsyncGenerator[Event]:
+        """Deltas, then one Done. Raises ApiError. Closing the iterator cancels the generation everywhere."""
+        ...
+
+
+class GenerationResponse(Response):
+    """Runs a generation and sends what it yields. A client that leaves ends it at once, whatever its state."""
+
+    def __init__(self, serving: Generator, generation: Generation, writer: EventWriter, *, stream: bool) -> None:
+        self._serving = serving
+        self._generation = generation
+        self._writer = writer
+        self._stream = stream
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = record_of(scope)
+        record.model = self._generation.model
+        sending = self._send_stream if self._stream else self._send_reply
+        try:
+            finished = await run_until_disconnect(sending(record, send), receive)
+        except ApiError as error:
+            record.outcome, record.error = "error", error.message
+            raise
+        except asyncio.CancelledError:
+            record.outcome = "cancelled"
+            raise
+        if not finished:
+            record.outcome, record.status = "cancelled", record.status or 499
+
+    async def _send_reply(self, record: RequestRecord, send: Send) -> None:
+        async with aclosing(self._serving.events(self._generation, record)) as stream:
+            events = [event async for event in stream]
+        await self._send_whole(Reply.collect(events), send)
+
+    async def _send_whole(self, reply: Reply, send: Send) -> None:
+        body = self._writer.reply(reply)
+        await send(_start(self._writer.json_type, ((b"content-length", str(len(body)).encode()),)))
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_stream(self, record: RequestRecord, send: Send) -> None:
+        async with aclosing(self._serving.events(self._generation, record)) as events:
+            first = await anext(events)  # what fails before it still has a status of its own
+            if isinstance(first, Done) and first.is_immediate and not self._writer.streams_immediate:
+                await self._send_whole(Reply(first), send)
+                return
+            await send(_start(self._writer.stream_type))
+            await send(_chunk(self._write(first)))
+            await self._send_rest(events, record, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_rest(self, events: AsyncIterator[Event], record: RequestRecord, send: Send) -> None:
+        try:
+            async for event in events:
+                await send(_chunk(self._write(event)))
+        except ApiError as error:
+            await self._send_error(error, record, send)
+        except Exception as error:
+            log.exception("generation failed", model=record.model)
+            await self._send_error(ApiError(500, UNEXPECTED), record, send)
+            record.error = repr(error)
+
+    async def _send_error(self, error: ApiError, record: RequestRecord, send: Send) -> None:
+        record.outcome, record.error = "error", error.message
+        await send(_chunk(self._writer.error(error)))
+
+    def _write(self, event: Event) -> bytes:
+        return self._writer.delta(event) if isinstance(event, Delta) else self._writer.done(event)
+
+
+def _start(media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> dict[str, Any]:
+    return {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", media_type.encode()), *headers],
+    }
+
+
+def _chunk(body: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
+    """Runs `work`; cancels it and returns False when the client goes away first. Raises what `work` raises."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            return False
+        task.result()
+        return True
+    finally:
+        for unfinished in (task, gone):
+            unfinished.cancel()
+        await asyncio.wait((task, gone))
+        if not task.cancelled():
+            task.exception()  # a failure while being cancelled has no reader
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,125 @@
+"""Token frames from the workers, dealt out to the requests they belong to.
+
+This path runs for every token of every stream. So the socket is read without asyncio's help when its descriptor turns
+readable, and a request that is not quick enough finds all its pieces at once.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import zmq
+
+from remuda.logs import get_logger
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import wire_pb2 as wire
+
+log = get_logger()
+
+FRAMES_AT_ONCE = 64
+"""Frames read before other tasks of the loop get their turn."""
+
+
+class SubmitBroken:
+    """The Submit call broke off; what is still to come comes over ZeroMQ alone."""
+
+
+Item: TypeAlias = wire.TokenPiece | pb.RequestEvent | SubmitBroken | Exception
+
+
+class Inbox:
+    """What arrives for one request, from ZeroMQ and from gRPC, in the order of arrival. One reader."""
+
+    __slots__ = ("_items", "_reader", "attempt")
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self._items: deque[Item] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def put(self, item: Item) -> None:
+        self._items.append(item)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def take(self) -> list[Item]:
+        """All that is there; waits until there is something."""
+        if not self._items:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+            self._reader = None
+        items = list(self._items)
+        self._items.clear()
+        return items
+
+
+class TokenStream:
+    """Binds this gateway's ZeroMQ endpoint for token frames and fills the inboxes."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._inboxes: dict[int, Inbox] = {}
+        self._context = zmq.Context[zmq.Socket[bytes]]()
+        self._socket = self._context.socket(zmq.PULL)
+        self._socket.set_hwm(0)  # a full queue would block a worker's step, and with it every other gateway
+        self._socket.linger = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Binds (the socket file gets mode 0600) and reads from now on; needs a running loop."""
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(self.endpoint)
+        finally:
+            os.umask(before)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._descriptor, self._read)
+        self._loop.call_soon(self._read)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._loop = None
+        self._socket.close()
+        self._context.term()
+        Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def inbox(self, request_id: int) -> Generator[Inbox]:
+        """An inbox that gets the pieces of `request_id` while it is open."""
+        inbox = self._inboxes[request_id] = Inbox()
+        try:
+            yield inbox
+        finally:
+            del self._inboxes[request_id]
+
+    @property
+    def _descriptor(self) -> int:
+        return cast(int, self._socket.getsockopt(zmq.FD))
+
+    def _read(self) -> None:
+        """Reads until there is nothing more: ZeroMQ's descriptor signals edges, not levels."""
+        if self._loop is None:
+            return
+        for _ in range(FRAMES_AT_ONCE):
+            try:
+                frame = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._deal(frame)
+        self._loop.call_soon(self._read)
+
+    def _deal(self, frame: bytes) -> None:
+        try:
+            pieces = wire.TokenFrame.FromString(frame).pieces
+        except Exception as error:  # protobuf's DecodeError has no typed name
+            log.error("unreadable token frame", bytes=len(frame), error=str(error))
+            return
+        for piece in pieces:
+            inbox = self._inboxes.get(piece.request_id)
+            if inbox is not None and inbox.attempt == piece.attempt:
+                inbox.put(piece)

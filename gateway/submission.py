@@ -1,0 +1,175 @@
+"""One request at the scheduler: submitted, followed, resubmitted while that is safe, cancelled when nobody reads on."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import grpc
+import grpc.aio
+
+from gateway.errors import QUEUE_FULL, WORKER_STOPPED, ApiError
+from gateway.stream import Inbox, SubmitBroken, TokenStream
+from remuda.durations import NANOSECONDS
+from remuda.settings import Settings
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import serving_pb2_grpc, wire_pb2
+
+SCHEDULER_AWAY = "the scheduler is not available"
+RETRY_PAUSE_S = 0.05
+"""Between two attempts to submit, where the channel stands but the scheduler refuses."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """All text that is ready, and the end if it is there."""
+
+    text: str
+    finished: pb.Finished | None = None
+
+
+@dataclass(slots=True)
+class Submission:
+    """One request. `batches` runs it; the times (monotonic, 0 = not yet) tell when it was submitted and when a slot
+    took it, `waited_for_load` what it waited for meanwhile."""
+
+    channel: grpc.aio.Channel
+    tokens: TokenStream
+    settings: Settings
+    request: pb.SubmitRequest
+    submitted_ns: int = 0
+    running_ns: int = 0
+    waited_for_load: bool = False
+    _patience_s: float | None = field(default=None, init=False)
+
+    @property
+    def id(self) -> int:
+        return self.request.request_id
+
+    async def batches(self) -> AsyncGenerator[Batch]:
+        """Text as it comes; the last batch carries `finished`. Raises ApiError. Closing the iterator cancels."""
+        self.submitted_ns = time.monotonic_ns()
+        with self.tokens.inbox(self.id) as inbox:
+            follower = asyncio.create_task(self._follow(inbox))
+            try:
+                while True:
+                    batch = await self._next_batch(inbox)
+                    if batch.text or batch.finished:
+                        yield batch
+                    if batch.finished:
+                        return
+            finally:
+                follower.cancel()
+                await asyncio.wait((follower,))
+
+    async def _next_batch(self, inbox: Inbox) -> Batch:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                items = await inbox.take()
+        except TimeoutError:
+            raise ApiError(500, WORKER_STOPPED) from None
+        batch = Batch("")
+        for item in items:
+            match item:
+                case wire_pb2.TokenPiece():
+                    self._see_piece(item, batch)
+                case pb.RequestEvent():
+                    self._see_event(item)
+                case SubmitBroken():
+                    self._patience_s = self.settings.orphan_timeout_ns / NANOSECONDS["s"]
+                case _:
+                    raise item
+        return batch
+
+    def _see_piece(self, piece: wire_pb2.TokenPiece, batch: Batch) -> None:
+        self._mark_running()
+        batch.text = batch.text + piece.text if batch.text else piece.text
+        if piece.HasField("finished"):
+            batch.finished = piece.finished
+            if piece.finished.reason == pb.FINISH_REASON_ERROR:
+                raise ApiError(500, piece.finished.error or WORKER_STOPPED)
+
+    def _see_event(self, event: pb.RequestEvent) -> None:
+        match event.WhichOneof("event"):
+            case "loading":
+                self.waited_for_load = True
+            case "running":
+                self._mark_running()
+            case "finished":  # the end itself comes with the last piece
+                self._patience_s = self.settings.last_piece_timeout_ns / NANOSECONDS["s"]
+            case "lost":
+                raise ApiError(500, WORKER_STOPPED)
+            case "rejected":
+                raise rejection(event.rejected)
+            case _:
+                pass
+
+    def _mark_running(self) -> None:
+        self.running_ns = self.running_ns or time.monotonic_ns()
+
+    async def _follow(self, inbox: Inbox) -> None:
+        """The follower's task: whatever goes wrong in it reaches the reader."""
+        try:
+            await self._follow_attempts(inbox)
+        except Exception as error:
+            inbox.put(error)
+
+    async def _follow_attempts(self, inbox: Inbox) -> None:
+        """Feeds the scheduler's events into the inbox; submits again while the request has not begun to run."""
+        give_up = asyncio.get_running_loop().time() + self.settings.submit_timeout_ns / NANOSECONDS["s"]
+        while True:
+            try:
+                if await self._submit(inbox):
+                    return
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+            if self.running_ns:
+                inbox.put(SubmitBroken())
+                return
+            if not await self._wait_for_scheduler(give_up):
+                raise ApiError(503, SCHEDULER_AWAY)
+            inbox.attempt = self.request.attempt = self.request.attempt + 1
+
+    async def _submit(self, inbox: Inbox) -> bool:
+        """Follows one call. True when the scheduler told the request's end, False when it has to be submitted again."""
+        call = serving_pb2_grpc.SchedulerStub(self.channel).Submit(self.request)
+        try:
+            async for event in call:
+                if event.HasField("rejected") and event.rejected.code == pb.Rejected.CODE_UNAVAILABLE:
+                    return False
+                if event.HasField("running"):
+                    self._mark_running()
+                inbox.put(event)
+                if event.WhichOneof("event") in ("finished", "lost", "rejected"):
+                    return True
+            return False
+        finally:
+            call.cancel()
+
+    async def _wait_for_scheduler(self, give_up: float) -> bool:
+        """Waits until the scheduler can be reached again; False when the time is up."""
+        try:
+            async with asyncio.timeout_at(give_up):
+                await asyncio.sleep(RETRY_PAUSE_S)
+                await self.channel.channel_ready()
+        except TimeoutError:
+            return False
+        return True
+
+
+def new_request_id() -> int:
+    """Unique over all gateways, never 0."""
+    return secrets.randbits(63) | 1 << 63
+
+
+def rejection(rejected: pb.Rejected) -> ApiError:
+    """What the client is told when the scheduler refused its request."""
+    match rejected.code:
+        case pb.Rejected.CODE_QUEUE_FULL:
+            return ApiError(503, QUEUE_FULL)
+        case pb.Rejected.CODE_LOAD_FAILED:
+            return ApiError(500, rejected.message)
+        case _:
+            return ApiError(503, rejected.message or SCHEDULER_AWAY)

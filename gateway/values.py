@@ -1,0 +1,68 @@
+"""The value formats that requests share: keep_alive, think, format, images (http-api 9.1 to 9.4)."""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+import orjson
+
+from gateway.errors import ApiError
+from remuda.durations import FOREVER, NANOSECONDS, parse_duration
+
+THINK_LEVELS = ("high", "medium", "low", "max")
+MAX_NS = (1 << 63) - 1
+
+_GO_KINDS = {bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\r\n]")
+
+
+def parse_keep_alive(value: Any) -> int | None:
+    """Nanoseconds; negative = for ever, None = not given. Raises ValueError with Ollama's text."""
+    match value:
+        case None:
+            return None
+        case bool() | dict() | list():
+            raise ValueError(f"Unsupported type: '{_GO_KINDS[type(value)]}'")  # type: ignore[index]
+        case int() | float():
+            return FOREVER if value < 0 else min(int(value * NANOSECONDS["s"]), MAX_NS)
+        case _:
+            duration = parse_duration(str(value))
+            return FOREVER if duration < 0 else min(duration, MAX_NS)
+
+
+def parse_think(value: Any) -> bool | str | None:
+    """The `think` value. Raises ValueError with Ollama's text."""
+    if value is None or isinstance(value, bool) or value in THINK_LEVELS:
+        return value
+    choices = '"high", "medium", "low", "max", true, or false'
+    if isinstance(value, str):
+        raise ValueError(f'invalid think value: "{value}" (must be {choices})')
+    raise ValueError(f"think must be a boolean or string ({choices})")
+
+
+def wants_format(value: Any) -> bool:
+    """Whether a `format` value constrains the output. Raises ApiError 500 if it is none of the known forms."""
+    if value is None or value == "":
+        return False
+    if value == "json" or isinstance(value, dict):
+        return True
+    quoted = orjson.dumps(orjson.dumps(value).decode()).decode()
+    raise ApiError(500, f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
+
+
+def check_top_logprobs(value: int) -> None:
+    """Raises ApiError 400 outside of 0 to 20."""
+    if not 0 <= value <= 20:
+        raise ApiError(400, "top_logprobs must be between 0 and 20")
+
+
+def decode_image(text: str) -> bytes:
+    """The file in standard, padded base64. Raises ValueError with Go's text."""
+    data = text.encode()
+    if wrong := _NOT_BASE64.search(data.rstrip(b"=")):
+        raise ValueError(f"illegal base64 data at input byte {wrong.start()}")
+    try:
+        return base64.b64decode(data)
+    except binascii.Error:
+        raise ValueError(f"illegal base64 data at input byte {len(data) // 4 * 4}") from None

@@ -1,0 +1,1 @@
+"""Benchmarks against the raw engine and against llama-server. Developers' tools: no process of Remuda imports them."""

@@ -1,0 +1,14 @@
+"""Where the benchmark keeps what is costly to make: models, and the peer's source and build."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def cache_folder() -> Path:
+    """`remuda/bench` in the user's cache folder, created if need be."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "remuda" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,59 @@
+"""Child processes of the benchmark: in sessions of their own, with a log, and surely stopped."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from loadtests.cache import ROOT
+
+STOP_S = 10.0
+"""From SIGTERM to SIGKILL."""
+LOG_TAIL = 2000
+"""Bytes of a failed child's log that are shown."""
+
+
+class ChildError(Exception):
+    """A child process ended or did not answer; the text carries the end of its log."""
+
+
+@asynccontextmanager
+async def child(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A process with piped stdin and stdout, its errors in the file `log`. It is gone, with all that it has started,
+    when the context ends."""
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C is for the benchmark, which stops its children in order
+            limit=1 << 26,  # the longest line that a child may answer with
+        )
+    try:
+        yield process
+    finally:
+        await asyncio.shield(stop(process))
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, and SIGKILL for the process and its session's group when it takes too long."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def failure(what: str, log: Path) -> ChildError:
+    """An error with the end of the log."""
+    tail = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip() if log.exists() else ""
+    return ChildError(f"{what}\n{tail}" if tail else what)

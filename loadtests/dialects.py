@@ -1,0 +1,113 @@
+"""How Remuda and llama-server are asked for a stream of tokens, and how they answer."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+MODEL = "bench"
+"""The name under which Remuda serves the benchmark's model."""
+
+SAMPLING: dict[str, Any] = {
+    "top_k": 40,
+    "top_p": 0.9,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "repeat_last_n": 64,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+"""Ollama's defaults, spelled out for both servers: llama-server's own differ."""
+
+
+class Ask(BaseModel):
+    """One generation. `tokens` is its exact length with a model that never ends by itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    tokens: int
+    seed: int = 0
+    temperature: float = 0.8
+    ignore_end: bool = True
+    """llama-server only: Ollama has no such option, and the benchmark's models draw no end token."""
+    after_chunks: int = 0
+    """Sent once every request that has 0 here has received so many chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One message of an answer. The counts come with the last one."""
+
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list[int])
+    done: bool = False
+    tokens: int = 0
+    prompt_tokens: int = 0
+    error: str = ""
+
+
+class Dialect(Protocol):
+    """A server's request path and body, and the meaning of a line of its answer."""
+
+    path: str
+
+    def body(self, ask: Ask) -> dict[str, Any]: ...
+
+    def read(self, line: bytes) -> Chunk | None: ...
+
+
+class Ollama:
+    """`POST /api/generate` with raw, NDJSON."""
+
+    path = "/api/generate"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        options = SAMPLING | {"num_predict": ask.tokens, "seed": ask.seed, "temperature": ask.temperature}
+        return {"model": MODEL, "prompt": ask.prompt, "raw": True, "stream": True, "options": options}
+
+    def read(self, line: bytes) -> Chunk | None:
+        if not line.strip():
+            return None
+        answer = orjson.loads(line)
+        if "error" in answer:
+            return Chunk(error=str(answer["error"]))
+        return Chunk(
+            text=answer.get("response", ""),
+            done=answer.get("done", False),
+            tokens=answer.get("eval_count", 0),
+            prompt_tokens=answer.get("prompt_eval_count", 0),
+        )
+
+
+class LlamaServer:
+    """`POST /completion`, SSE."""
+
+    path = "/completion"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        request = {"prompt": ask.prompt, "stream": True, "n_predict": ask.tokens, "return_tokens": True}
+        return SAMPLING | request | {"seed": ask.seed, "temperature": ask.temperature, "ignore_eos": ask.ignore_end}
+
+    def read(self, line: bytes) -> Chunk | None:
+        kind, _, data = line.partition(b": ")
+        if kind == b"data":
+            answer = orjson.loads(data)
+        elif line.startswith((b"{", b"error")):
+            answer = {"error": line.decode(errors="replace")}
+        else:
+            return None
+        if "error" in answer:
+            return Chunk(error=str(answer["error"]))
+        return Chunk(
+            text=answer.get("content", ""),
+            token_ids=answer.get("tokens", []),
+            done=answer.get("stop", False),
+            tokens=answer.get("tokens_predicted", 0),
+            prompt_tokens=answer.get("tokens_evaluated", 0),
+        )
+
+
+DIALECTS: dict[str, Dialect] = {"remuda": Ollama(), "llama-server": LlamaServer()}

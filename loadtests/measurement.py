@@ -1,0 +1,68 @@
+"""What one run of streams came to."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from loadtests.client import Stream
+
+NS = 1e9
+
+
+class StreamError(Exception):
+    """A stream failed, so that the run counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Rates are tokens per second, times milliseconds."""
+
+    tokens: int
+    prompt_tokens: int
+    rate: float
+    """All tokens over the time from the first request sent to the last token."""
+    decode_rate: float
+    """While every stream is decoding: after the last stream's first token, before the first stream's end."""
+    ttft: float
+    """Median over the streams: request sent to first text."""
+    ttft_max: float
+    gap_max: float
+    """The longest time between two chunks of one stream."""
+
+
+def measure(streams: list[Stream]) -> Measurement:
+    """Raises StreamError when a stream failed or brought no text."""
+    for stream in streams:
+        if stream.error or not stream.arrivals:
+            raise StreamError(stream.error or "a stream brought no text")
+    tokens = sum(stream.tokens for stream in streams)
+    seconds = (max(s.arrivals[-1] for s in streams) - min(s.sent_ns for s in streams)) / NS
+    waits = [(stream.arrivals[0] - stream.sent_ns) / 1e6 for stream in streams]
+    return Measurement(
+        tokens=tokens,
+        prompt_tokens=sum(stream.prompt_tokens for stream in streams),
+        rate=tokens / seconds,
+        decode_rate=decode_rate(streams),
+        ttft=median(waits),
+        ttft_max=max(waits),
+        gap_max=max(longest_gap(stream) for stream in streams),
+    )
+
+
+def decode_rate(streams: list[Stream], since: int = 0) -> float:
+    """Tokens per second while all of the streams decode (and after `since`, ns); 0 when they never did together. A
+    stream whose chunks hold several tokens, or whose tokens hold half characters, counts by its mean."""
+    began = max(since, *(stream.arrivals[0] for stream in streams))
+    ended = min(stream.arrivals[-1] for stream in streams)
+    if ended <= began:
+        return 0.0
+    tokens = sum(
+        sum(began < arrival <= ended for arrival in stream.arrivals) * stream.tokens / len(stream.arrivals)
+        for stream in streams
+    )
+    return tokens / ((ended - began) / NS)
+
+
+def longest_gap(stream: Stream, since: int = 0) -> float:
+    """Milliseconds between two chunks of a stream, of which the second came after `since` (ns), at most."""
+    pairs = zip(stream.arrivals, stream.arrivals[1:], strict=False)
+    return max(((later - earlier) / 1e6 for earlier, later in pairs if later > since), default=0.0)

@@ -1,0 +1,1 @@
+"""How the embedded model ``cria`` is made: corpus, tokenizer, training, export, evaluation."""

@@ -1,0 +1,120 @@
+"""The parent of all processes of one machine: starts them together, keeps them alive, stops them in order."""
+
+import asyncio
+import resource
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from remuda.durations import NANOSECONDS
+from remuda.endpoints import Endpoints
+from remuda.settings import Settings
+from remuda.supervisor.child import Child
+from remuda.supervisor.errors import StartError
+from remuda.supervisor.instance import open_instance
+from remuda.supervisor.listener import bound_address, open_listener
+from remuda.supervisor.programs import Program, child_environment, programs
+from remuda.supervisor.ready import announce
+
+Announce = Callable[[Endpoints], Awaitable[None]]
+
+
+def serve(settings: Settings) -> None:
+    """Runs the server until SIGTERM, SIGINT or SIGHUP. Raises StartError, with one line for the operator."""
+    began = time.monotonic()
+    gateways = max(1, settings.gateways)
+    with open_listener(settings.address, settings.listen_backlog) as listener:
+        check_models_folder(settings.models)
+        with open_instance(settings.run_dir, gateways) as endpoints:
+            allow_many_files()
+
+            async def tell(endpoints: Endpoints) -> None:
+                await announce(settings, endpoints, bound_address(listener, settings.address), began)
+
+            supervisor = Supervisor(settings, listener, endpoints, programs(endpoints, gateways), tell)
+            asyncio.run(supervisor.run())
+
+
+class Supervisor:
+    """Runs `programs` as children of this process. `ready` is awaited once, when all of them report health."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        endpoints: Endpoints,
+        programs: Sequence[Program],
+        ready: Announce,
+    ) -> None:
+        environment = child_environment(endpoints, listener.fileno())
+        self._children = [Child(program, environment, listener.fileno(), settings) for program in programs]
+        self._settings = settings
+        self._endpoints = endpoints
+        self._ready = ready
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Returns after a signal, when every child is gone. Raises StartError, likewise."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal)
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            working.cancel()
+            stopping.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+            await self._stop_all()
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():  # the second one: do not wait for anybody
+            for child in self._children:
+                child.kill()
+        self._stop.set()
+
+    async def _work(self) -> None:
+        await _together(child.start() for child in self._children)
+        await self._ready(self._endpoints)
+        await _together(child.keep() for child in self._children)
+
+    async def _stop_all(self) -> None:
+        """Gateways may use half of the time, all others what is left of it."""
+        deadline = time.monotonic() + self._settings.stop_timeout_ns / NANOSECONDS["s"]
+        half = self._settings.stop_timeout_ns / NANOSECONDS["s"] / 2
+        await asyncio.gather(*(child.stop(half) for child in self._children if child.program.is_gateway))
+        rest = max(0.0, deadline - time.monotonic())
+        await asyncio.gather(*(child.stop(rest) for child in self._children if not child.program.is_gateway))
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs all; the first StartError ends the others and is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+def check_models_folder(folder: Path) -> None:
+    """Creates the models folder if need be. Raises StartError when it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartError(f"the models folder {folder} is not writable: {error.strerror} (OLLAMA_MODELS)") from error
+
+
+def allow_many_files() -> None:
+    """Raises the limit of open files as far as it goes: every client connection is one, in every gateway."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

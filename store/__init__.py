@@ -1,0 +1,1 @@
+"""The store process: models on disk, in Ollama's layout."""

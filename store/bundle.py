@@ -1,0 +1,91 @@
+"""A model as the gateway needs it: one message from its manifest, its small layers and its weights."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from remuda.v1 import store_pb2 as pb
+from store.capabilities import Evidence, detect_capabilities
+from store.details import describe
+from store.layers import SmallLayers
+from store.manifests import Installed
+from store.weights import Weights
+
+JINJA_KEY = "tokenizer.chat_template"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """An installed model whose files have all been read and checked."""
+
+    installed: Installed
+    layers: SmallLayers
+    weights: Weights
+
+    @property
+    def jinja_template(self) -> str:
+        return self.weights.model.header.text(JINJA_KEY)
+
+
+def make_bundle(model: OpenedModel, go_setting: bool | None) -> pb.Bundle:
+    """`go_setting` is OLLAMA_GO_TEMPLATE, which decides some capabilities."""
+    installed, layers, weights = model.installed, model.layers, model.weights
+    header = weights.model.header
+    return pb.Bundle(
+        name=installed.name.shortest,
+        full_name=installed.name.full,
+        digest=installed.digest.hex,
+        model_digest=weights.model.digest.hex,
+        model_path=str(weights.model.path),
+        projector_paths=[str(file.path) for file in weights.projectors],
+        adapter_paths=[str(file.path) for file in weights.adapters],
+        go_template=layers.template,
+        jinja_template=model.jinja_template,
+        system=layers.system,
+        params_json=orjson.dumps(layers.params).decode(),
+        messages=[pb.StoredMessage(role=message.role, content=message.content) for message in layers.messages],
+        capabilities=capabilities(model, go_setting),
+        details=describe(installed.manifest, layers.config, header),
+        renderer=layers.config.renderer,
+        parser=layers.config.parser,
+        size=installed.manifest.size,
+        pooling_type=max(0, header.integer(header.own("pooling_type")) or 0),
+    )
+
+
+def make_summary(model: OpenedModel, go_setting: bool | None) -> pb.ModelSummary:
+    """The model's line in a listing."""
+    summary = make_bare_summary(model.installed)
+    summary.details.CopyFrom(
+        describe(model.installed.manifest, model.layers.config, model.weights.model.header),
+    )
+    summary.capabilities.extend(capabilities(model, go_setting))
+    return summary
+
+
+def make_bare_summary(installed: Installed) -> pb.ModelSummary:
+    """The line of a model of which only the manifest is known to be good."""
+    return pb.ModelSummary(
+        name=installed.name.shortest,
+        digest=installed.digest.hex,
+        size=installed.manifest.size,
+        modified_at_ns=installed.modified_at_ns,
+        namespace=installed.name.namespace,
+    )
+
+
+def capabilities(model: OpenedModel, go_setting: bool | None) -> list[str]:
+    """The model's capabilities in Ollama's order."""
+    config = model.layers.config
+    return detect_capabilities(
+        Evidence(
+            model=model.weights.model.header,
+            projectors=[file.header for file in model.weights.projectors],
+            go_template=model.layers.template,
+            jinja_template=model.jinja_template,
+            renderer=config.renderer,
+            parser=config.parser,
+            declared=config.capabilities,
+            go_setting=go_setting,
+        )
+    )

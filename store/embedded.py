@@ -1,0 +1,69 @@
+"""The model that ships with Remuda: imported at the start where it is missing, so that a fresh machine can answer."""
+
+from io import BytesIO
+from pathlib import Path
+
+import orjson
+
+from remuda.logs import get_logger
+from store.blobs import Blob, Blobs
+from store.details import human_number
+from store.gguf import Gguf, read_gguf
+from store.gguf_reader import InvalidGgufError
+from store.layers import ModelConfig
+from store.library import Library
+from store.manifests import CONFIG_TYPE, Layer, LayerType, Manifest
+from store.names import parse_name
+from store.tensor_types import file_type_name
+
+NAME = parse_name("cria")
+NOTHING = "none"
+PARAMS = {"temperature": 0}
+"""It is small and is evaluated greedily; at Ollama's default of 0.8 it would stray."""
+LICENSE = "MIT License. Copyright (c) the authors of Remuda."
+
+
+def import_embedded(library: Library, source: str) -> None:
+    """Installs the GGUF file `source` as `cria:latest`, unless that name is taken. Raises OSError on a full disk."""
+    if source == NOTHING or library.manifests.has(NAME):
+        return
+    path = Path(source).expanduser()
+    try:
+        header = read_gguf(path)
+    except (FileNotFoundError, InvalidGgufError) as error:
+        get_logger().warning("the embedded model is not imported", file=source, reason=str(error))
+        return
+    library.manifests.write(NAME, _store(library.blobs, path, header))
+    get_logger().info("the embedded model is imported", model=NAME.shortest)
+
+
+def _store(blobs: Blobs, path: Path, header: Gguf) -> Manifest:
+    # copied, not linked: a later build of the model would change the linked blob under its digest
+    with path.open("rb") as file:
+        weights = blobs.add(file)
+    config = blobs.add(BytesIO(_config(header)))
+    return Manifest(
+        config=_layer(CONFIG_TYPE, config),
+        layers=[
+            _layer(LayerType.MODEL, weights),
+            _layer(LayerType.LICENSE, blobs.add(BytesIO(LICENSE.encode()))),
+            _layer(LayerType.PARAMS, blobs.add(BytesIO(orjson.dumps(PARAMS) + b"\n"))),
+        ],
+    )
+
+
+def _layer(media_type: str, blob: Blob) -> Layer:
+    return Layer(media_type=media_type, digest=blob.digest, size=blob.size)
+
+
+def _config(header: Gguf) -> bytes:
+    config = ModelConfig(
+        model_format="gguf",
+        model_family=header.architecture,
+        model_families=[header.architecture],
+        model_type=human_number(header.parameter_count),
+        file_type=file_type_name(header.integer("general.file_type")),
+    )
+    return orjson.dumps(
+        config.model_dump(exclude_defaults=True) | {"architecture": config.architecture, "os": config.os}
+    )

@@ -1,0 +1,46 @@
+"""What `/api/show` tells about a model beyond its bundle."""
+
+import orjson
+
+from remuda.v1 import store_pb2 as pb
+from store.bundle import JINJA_KEY, OpenedModel, make_bundle
+from store.errors import CorruptModelError
+from store.gguf import Gguf, Value, read_gguf
+from store.gguf_reader import InvalidGgufError
+from store.modelfile import render_modelfile, render_parameters
+from store.weights import WeightsFile
+
+_HIDDEN_KEYS = frozenset({"general.name", JINJA_KEY})
+
+
+def make_show(model: OpenedModel, go_setting: bool | None, *, verbose: bool) -> pb.ShowReply:
+    """With `verbose` the metadata's arrays are there; otherwise they are null. Raises CorruptModelError."""
+    projectors = model.weights.projectors
+    return pb.ShowReply(
+        bundle=make_bundle(model, go_setting),
+        licenses=model.layers.licenses,
+        modelfile=render_modelfile(model),
+        parameters=render_parameters(model.layers.params),
+        model_info_json=_info_json(model.weights.model, verbose=verbose),
+        projector_info_json=_info_json(projectors[0], verbose=verbose) if projectors else "",
+        tensors=[
+            pb.TensorInfo(name=tensor.name, type=tensor.type.name, shape=tensor.shape)
+            for tensor in model.weights.model.header.tensors
+        ],
+        modified_at_ns=model.installed.modified_at_ns,
+        requires=model.layers.config.requires,
+    )
+
+
+def _info_json(file: WeightsFile, *, verbose: bool) -> str:
+    header = _with_arrays(file) if verbose else file.header
+    info: dict[str, Value] = {key: value for key, value in header.metadata.items() if key not in _HIDDEN_KEYS}
+    info["general.parameter_count"] = header.parameter_count
+    return orjson.dumps(info, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def _with_arrays(file: WeightsFile) -> Gguf:
+    try:
+        return read_gguf(file.path, arrays=True)
+    except (InvalidGgufError, FileNotFoundError) as error:
+        raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None

@@ -1,0 +1,124 @@
+"""`remuda serve` from its start to its end, and what it does when a process dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from serving import REMUDA, Server, StartServer, environment, is_alive, until
+
+
+def failed_start(folder: Path, **changes: str) -> tuple[int, str]:
+    """Exit status and stderr of a server that cannot start."""
+    done = subprocess.run(
+        [REMUDA, "serve"], env=environment(folder, changes), capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def shared_memory() -> set[str]:
+    return set(os.listdir("/dev/shm"))
+
+
+def test_a_busy_port_is_one_line_and_status_1(private_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, errors = failed_start(private_folder, OLLAMA_HOST=address)
+    assert (status, errors) == (1, f"Error: listen tcp {address}: bind: address already in use\n")
+
+
+def test_an_unwritable_models_folder_is_one_line_and_status_1(private_folder: Path) -> None:
+    (private_folder / "file").touch()
+    folder = private_folder / "file" / "models"
+    status, errors = failed_start(private_folder, OLLAMA_MODELS=str(folder))
+    assert (status, errors) == (
+        1,
+        f"Error: the models folder {folder} is not writable: Not a directory (OLLAMA_MODELS)\n",
+    )
+
+
+def test_the_banner_names_address_models_devices_and_changed_settings(server: Server) -> None:
+    assert f"listens on {server.url}" in server.banner
+    assert "cria:latest" in server.banner
+    assert "cpu" in server.banner
+    assert "OLLAMA_HOST=127.0.0.1:0" in server.banner
+    assert f"""curl {server.url}/api/generate -d '{{"model": "cria", """ in server.banner
+
+
+def test_processes_have_titles_that_an_operator_can_read(server: Server) -> None:
+    assert server.generate().status_code == 200
+    titles = set(server.processes())
+    assert {"remuda gateway 0", "remuda scheduler", "remuda store", "remuda host"} <= titles
+    assert any(title.startswith("remuda worker cria") for title in titles)
+
+
+def test_sockets_are_private(server: Server) -> None:
+    (folder,) = server.run_dir.glob("i-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    sockets = [path for path in folder.iterdir() if path.is_socket()]
+    assert {path.stat().st_mode & 0o777 for path in sockets} == {0o600}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_within_five_seconds(start: StartServer, number: signal.Signals) -> None:
+    before = shared_memory()
+    server = start()
+    assert server.generate().status_code == 200
+    pids = server.processes().values()
+    began = time.monotonic()
+    assert server.stop(number) == 0
+    assert time.monotonic() - began < 5
+    assert not any(map(is_alive, pids))
+    assert list(server.run_dir.glob("i-*")) == []
+    assert shared_memory() <= before
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url)
+
+
+def test_a_stream_that_runs_does_not_delay_the_end(start: StartServer) -> None:
+    server = start()
+    body = {"model": "cria", "prompt": "Hello!", "raw": True, "options": {"num_predict": 4000}}
+    with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30) as response:
+        next(response.iter_lines())
+        began = time.monotonic()
+        assert server.stop() == 0
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("title", ["remuda gateway 0", "remuda scheduler", "remuda store", "remuda host"])
+def test_a_killed_process_is_restarted_and_serving_goes_on(start: StartServer, title: str) -> None:
+    server = start()
+    assert server.generate().status_code == 200
+    first = server.processes()[title]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: server.processes().get(title, first) != first)
+    until(lambda: "process restarted" in server.log)
+    assert until(server.generate).status_code == 200
+    assert "signal SIGKILL" in server.log
+
+
+def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_cleans_up(
+    start: StartServer, private_folder: Path
+) -> None:
+    server = start(private_folder)
+    assert server.generate().status_code == 200
+    pids = server.processes().values()
+    (left,) = server.run_dir.glob("i-*")
+    server.stop(signal.SIGKILL)
+    until(lambda: not any(map(is_alive, pids)))
+    assert left.exists()
+    successor = start(private_folder)
+    assert not left.exists()
+    assert successor.generate().status_code == 200
+
+
+def test_a_second_instance_runs_beside_the_first(server: Server, start: StartServer) -> None:
+    second = start()
+    assert second.url != server.url
+    assert second.generate().status_code == 200
+    assert server.generate().status_code == 200
