@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED, ApiError
-from gateway.stream import Inbox, SubmitBroken, TokenStream
+from gateway.stream import Inbox, Item, SubmitBroken, TokenStream
 from remuda.durations import NANOSECONDS
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
@@ -64,13 +64,8 @@ class Submission:
                 await asyncio.wait((follower,))
 
     async def _next_batch(self, inbox: Inbox) -> Batch:
-        try:
-            async with asyncio.timeout(self._patience_s):
-                items = await inbox.take()
-        except TimeoutError:
-            raise ApiError(500, WORKER_STOPPED) from None
         batch = Batch("")
-        for item in items:
+        for item in await self._take(inbox):
             match item:
                 case wire_pb2.TokenPiece():
                     self._see_piece(item, batch)
@@ -81,6 +76,15 @@ class Submission:
                 case _:
                     raise item
         return batch
+
+    async def _take(self, inbox: Inbox) -> list[Item]:
+        if self._patience_s is None:
+            return await inbox.take()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await inbox.take()
+        except TimeoutError:
+            raise ApiError(500, WORKER_STOPPED) from None
 
     def _see_piece(self, piece: wire_pb2.TokenPiece, batch: Batch) -> None:
         self._mark_running()

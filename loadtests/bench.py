@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, not as a module
 
-from loadtests.command import main  # noqa: E402
+from loadtests.command import main
 
 if __name__ == "__main__":
     main()

@@ -121,9 +121,7 @@ async def run(job: Job) -> list[Stream]:
         if ask.after_chunks and gate is not None:
             await gate.wait()
         watched = None if ask.after_chunks else gate
-        transport, connection = await loop.create_connection(
-            lambda: Connection(watched, chunks), "127.0.0.1", job.port
-        )
+        transport, connection = await loop.create_connection(lambda: Connection(watched, chunks), "127.0.0.1", job.port)
         if not ask.after_chunks:
             await connected.wait()
         sent = time.monotonic_ns()

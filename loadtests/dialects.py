@@ -71,7 +71,7 @@ class Ollama:
     def read(self, line: bytes) -> Chunk | None:
         if not line.strip():
             return None
-        answer = orjson.loads(line)
+        answer: Any = orjson.loads(line)
         if "error" in answer:
             return Chunk(error=str(answer["error"]))
         return Chunk(
@@ -88,17 +88,16 @@ class LlamaServer:
     path = "/completion"
 
     def body(self, ask: Ask) -> dict[str, Any]:
-        request = {"prompt": ask.prompt, "stream": True, "n_predict": ask.tokens, "return_tokens": True}
+        request: dict[str, Any] = {"prompt": ask.prompt, "stream": True, "n_predict": ask.tokens, "return_tokens": True}
         return SAMPLING | request | {"seed": ask.seed, "temperature": ask.temperature, "ignore_eos": ask.ignore_end}
 
     def read(self, line: bytes) -> Chunk | None:
         kind, _, data = line.partition(b": ")
-        if kind == b"data":
-            answer = orjson.loads(data)
-        elif line.startswith((b"{", b"error")):
-            answer = {"error": line.decode(errors="replace")}
-        else:
+        if line.startswith((b"{", b"error")):
+            return Chunk(error=line.decode(errors="replace"))
+        if kind != b"data":
             return None
+        answer: Any = orjson.loads(data)
         if "error" in answer:
             return Chunk(error=str(answer["error"]))
         return Chunk(

@@ -1,6 +1,6 @@
 """The floor: the same batches through bare `llama_decode`, without sampling, text, HTTP or other processes.
 
-`python -m loadtests.floor`: a FloorSetup in the first line of stdin, then one FloorJob a line; one FloorResult a line on
+`python -m loadtests.floor`: a Setup in the first line of stdin, then one FloorJob a line; one FloorResult a line on
 stdout. It makes its context as Remuda's worker does.
 """
 
@@ -17,6 +17,8 @@ from loadtests.setup import Setup
 from workers.engine.llama import Batch, Context, ContextOptions, Model, ModelOptions
 
 C: Any = _untyped
+WARNING = 3
+"""ggml's level; what is below is told for every decode, and telling takes time."""
 
 
 class FloorJob(BaseModel):
@@ -55,8 +57,7 @@ class Floor:
 
     def run(self, job: FloorJob) -> FloorResult:
         prompts = [self._tokenise(prompt) for prompt in job.prompts]
-        for sequence in range(len(prompts)):
-            self._context.remove(sequence)
+        C.llama_memory_clear(C.llama_get_memory(self._context.pointer), True)
         began = time.perf_counter_ns()
         for rows in prefill_steps(prompts, self._batch_tokens):
             self._decode(rows)
@@ -103,7 +104,15 @@ def prefill_steps(prompts: list[list[int]], batch_tokens: int) -> Iterator[list[
         ]
 
 
+@C.llama_log_callback
+def warn(level: int, text: bytes, _: Any) -> None:
+    """llama.cpp's log, warnings and errors alone, to stderr."""
+    if level >= WARNING:
+        sys.stderr.write(text.decode(errors="replace"))
+
+
 def main() -> None:
+    C.llama_log_set(warn, None)
     floor = Floor(Setup.model_validate_json(sys.stdin.buffer.readline()))
     for line in sys.stdin.buffer:
         result = floor.run(FloorJob.model_validate_json(line))

@@ -2,12 +2,13 @@
 
 import random
 
-WORDS = (
+TEXT = (
     "the of and to in is that for it was on are as with they be at one have this from by hot word but what some we can "
     "out other were all there when up use your how said an each she which do their time if will way about many then "
     "them write would like so these her long make thing see him two has look more day could go come did number sound "
     "no most people my over know water than call first who may down side been now find"
-).split()
+)
+WORDS = tuple(TEXT.split())
 
 
 def nonsense(source: random.Random, tokens: int) -> str:

@@ -1,13 +1,12 @@
 """What all tests share: an environment without the developer's settings, and real servers for those that need one."""
 
 import os
-import tempfile
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from serving import Server, StartServer, end_server, start_server
+from serving import Server, StartServer, end_server, short_folder, start_server
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +44,3 @@ def start() -> Generator[StartServer]:
             return server
 
         yield start
-
-
-@contextmanager
-def short_folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(prefix="remuda-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)

@@ -19,7 +19,7 @@ PROMPT = [BOS, FIRST_BYTE + ord("?")]
 HEAD, FEED_FORWARD, STRENGTH = 32, 32, 6.0
 
 
-def write_scripted_model(path: Path, text: str, *, for_ever: bool = False) -> Path:
+def write_scripted_model(path: Path, text: str, *, for_ever: bool = False, template: str = "") -> Path:
     """Writes a model that says `text` and stops, or begins again `for_ever`. ASCII words are one token each, all else
     is told in bytes. Raises ValueError when a token comes twice: the model could not tell where it is."""
     words, script = _tokens(text)
@@ -29,6 +29,8 @@ def write_scripted_model(path: Path, text: str, *, for_ever: bool = False) -> Pa
     width = -(-(len(script) + 1) // 64) * 64
     writer = gguf.GGUFWriter(path, "llama")
     _write_header(writer, width)
+    if template:
+        writer.add_chat_template(template)
     _write_vocabulary(writer, vocabulary)
     _write_tensors(writer, len(vocabulary), width, [*script, script[0] if for_ever else EOS])
     writer.write_header_to_file()

@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -55,6 +56,13 @@ class Server:
         """The exit status after a signal."""
         self.process.send_signal(number)
         return self.process.wait(DEADLINE)
+
+
+@contextlib.contextmanager
+def short_folder() -> Generator[Path]:
+    """A temporary folder with a path short enough for unix sockets, which pytest's tmp_path is not."""
+    with tempfile.TemporaryDirectory(prefix="remuda-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 StartServer = Callable[..., Server]

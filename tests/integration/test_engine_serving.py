@@ -273,14 +273,15 @@ def test_greedy_sequences_side_by_side_say_what_each_says_alone() -> None:
     assert together.text == alone.text
 
 
-def test_a_seeded_request_that_is_resumed_elsewhere_says_the_same() -> None:
-    sampling = SamplingParams(temperature=1.0, top_k=0, top_p=0.95, seed=42)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_seeded_request_that_is_resumed_elsewhere_says_the_same(seed: int) -> None:
+    sampling = SamplingParams(temperature=1.0, top_k=0, top_p=0.95, seed=seed)
     prompt = _prompts(1)[0]
     whole = Run(engine_on(CRIA))
     first = whole.add(1, prompt, predict=30, sampling=sampling)
     whole.steps()
-    said = first.tokens[: len(prompt) + 10]
+    half = first.generated // 2
     rest = Run(engine_on(CRIA))
-    second = rest.add(1, said, predict=30, sampling=sampling, resumed=10)
+    second = rest.add(1, first.tokens[: len(prompt) + half], predict=30, sampling=sampling, resumed=half)
     rest.steps()
     assert second.tokens == first.tokens

@@ -178,4 +178,5 @@ class Drive:
                 self._said.append(f"identify host {host}")
 
     def _model(self, replica: int) -> str:
-        return self.core.replicas[replica].spec.model_path[1:]
+        known = self.core.replicas.get(replica)
+        return f"worker {replica}" if known is None else known.spec.model_path[1:]

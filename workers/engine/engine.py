@@ -16,7 +16,6 @@ from workers.engine.prefix import choose_start
 from workers.engine.sampling.sampler import NO_TOKEN, sample
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
-from workers.engine.text import TextStream
 
 CONTEXT_RESERVE = 4
 """Tokens that a context shift leaves room for beside what it keeps, as llama-server does."""
@@ -59,7 +58,7 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._grammars = Grammars(model.vocabulary)
         self._compiling: dict[SequenceKey, Future[Constraint]] = {}
-        self._texts: dict[SequenceKey, TextStream] = {}
+        self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
         self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
         self._num_ctx = num_ctx
         self._pace = Pace(max_gap, prefill_chunk)
@@ -69,7 +68,7 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._texts)
+        return bool(self._alive)
 
     @property
     def slots_busy(self) -> int:
@@ -90,11 +89,11 @@ class Engine:
 
     def alive(self) -> list[SequenceKey]:
         """The sequences that have not ended."""
-        return list(self._texts)
+        return list(self._alive)
 
     def add(self, sequence: Sequence) -> None:
         """Takes a request. One that cannot run ends with an error at the next step."""
-        self._texts[sequence.key] = TextStream(sequence.stop)
+        self._alive[sequence.key] = sequence
         self._waiting.append(sequence)
         if not sequence.prompt:
             sequence.end(FinishReason.ERROR, "the prompt is empty")
@@ -107,9 +106,8 @@ class Engine:
 
     def cancel(self, key: SequenceKey) -> None:
         """Ends a sequence at the next step."""
-        for sequence in (*self._slots, *self._waiting):
-            if sequence.key == key:
-                sequence.end(FinishReason.CANCELLED)
+        if key in self._alive:
+            self._alive[key].end(FinishReason.CANCELLED)
 
     def step(self, meanwhile: Callable[[list[Piece]], None]) -> bool:
         """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
@@ -231,21 +229,16 @@ class Engine:
     def _collect(self) -> list[Piece]:
         """Text for the tokens of the last step, and the ends of sequences."""
         pieces = [self._piece(sequence) for sequence in self._fresh]
-        handed = {piece.sequence.key for piece in pieces if piece.ended}
+        fresh = {sequence.key for sequence in self._fresh}
+        for sequence in self._alive.values():
+            if sequence.finish is not None and sequence.key not in fresh:
+                pieces.append(Piece(sequence, (), sequence.text.end(), ended=True))
         self._fresh.clear()
-        for sequence in (*self._slots, *self._waiting):
-            if sequence.finish is not None and sequence.key in self._texts and sequence.key not in handed:
-                pieces.append(Piece(sequence, (), self._texts[sequence.key].end(), ended=True))
-        for piece in pieces:
-            if piece.ended:
-                self._texts.pop(piece.sequence.key, None)
-                self._compiling.pop(piece.sequence.key, None)
-        self._drop_ended_waiting()
+        self._forget([piece.sequence for piece in pieces if piece.ended])
         return pieces
 
     def _piece(self, sequence: Sequence) -> Piece:
-        token = sequence.tokens[-1]
-        text = self._texts[sequence.key]
+        token, text = sequence.tokens[-1], sequence.text
         said = text.feed(self._vocabulary.piece(token)) if token not in self._vocabulary.end_of_generation else ""
         if text.stopped:
             sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
@@ -253,9 +246,12 @@ class Engine:
         told = () if sequence.told is None else (sequence.told,)
         return Piece(sequence, (token,), said + text.end() if ended else said, ended, told)
 
-    def _drop_ended_waiting(self) -> None:
-        if any(sequence.finish is not None for sequence in self._waiting):
-            self._waiting = deque(sequence for sequence in self._waiting if sequence.finish is None)
+    def _forget(self, ended: list[Sequence]) -> None:
+        for sequence in ended:
+            del self._alive[sequence.key]
+            self._compiling.pop(sequence.key, None)
+            if sequence in self._waiting:
+                self._waiting.remove(sequence)
 
     def _count(self, plan: Plan) -> None:
         decoded = sum(sequence.decoding for sequence in plan.sampled)

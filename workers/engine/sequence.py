@@ -9,6 +9,7 @@ from typing import NamedTuple
 from workers.engine.grammar import Constraint
 from workers.engine.logprobs import TokenLogprobs
 from workers.engine.sampling.params import SamplingParams
+from workers.engine.text import TextStream
 
 
 class SequenceKey(NamedTuple):
@@ -58,6 +59,7 @@ class Sequence:
     logprobs: int | None = None  # alternatives told with each token; None = no log-probabilities
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
     tokens: list[int] = field(init=False)
+    text: TextStream = field(init=False)
     computed: int = 0
     cached: int = 0  # prompt tokens that the KV cache held at the start
     generated: int = 0
@@ -71,6 +73,7 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.tokens = list(self.prompt)
+        self.text = TextStream(self.stop)
 
     @property
     def pending(self) -> int:

@@ -1,0 +1,105 @@
+"""One run of a benchmark: contenders started once, measured in turn, round after round."""
+
+import os
+import platform
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loadtests import contenders
+from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server
+from loadtests.models import SHAPES, model_file
+from loadtests.peer import llama_server, vocabularies
+from loadtests.setup import Setup
+
+CONTEXT_STEP = 256
+"""llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says, for every case."""
+
+    model: str
+    rounds: int
+    warmup: int
+    tokens: int
+    prompt_tokens: int
+    threads: int
+    only: frozenset[str]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The contenders that take part; a missing one is None."""
+
+    setup: Setup
+    floor: Floor | None
+    servers: list[Server]
+
+
+@asynccontextmanager
+async def contest(options: Options, slots: int, context: int) -> AsyncGenerator[Contest]:
+    """Makes or finds the model and the peer, starts who takes part, and stops them at the end."""
+    path = model_file(SHAPES[options.model], vocabularies())
+    setup = Setup(
+        model=str(path),
+        slots=slots,
+        context=-(-context // CONTEXT_STEP) * CONTEXT_STEP,
+        threads=options.threads or physical_cores(),
+    )
+    async with AsyncExitStack() as stack:
+        yield await enter(stack, setup, options.only)
+
+
+async def enter(stack: AsyncExitStack, setup: Setup, only: frozenset[str]) -> Contest:
+    """Starts the contenders named in `only` (empty = all) for the life of `stack`."""
+    logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remuda-bench-")))
+    chosen = only or frozenset({FLOOR, PEER, REMUDA})
+    floor = await stack.enter_async_context(contenders.floor(setup, logs)) if FLOOR in chosen else None
+    servers: list[Server] = []
+    if PEER in chosen:
+        servers.append(await stack.enter_async_context(contenders.llama_server(setup, llama_server(), logs)))
+    if REMUDA in chosen:
+        servers.append(await stack.enter_async_context(contenders.remuda(setup, logs)))
+    return Contest(setup, floor, servers)
+
+
+def facts(options: Options, setup: Setup) -> dict[str, Any]:
+    """The conditions of a run, for its report."""
+    return {
+        "model": options.model,
+        "rounds": options.rounds,
+        "tokens": options.tokens,
+        "prompt tokens": options.prompt_tokens,
+        "slots": setup.slots,
+        "context": setup.context,
+        "threads": setup.threads,
+        "batch": setup.batch,
+        "KV": setup.kv_cache_type,
+        "cores": os.cpu_count(),
+        "machine": processor(),
+        "llama-cpp-python": version("llama-cpp-python"),
+        "Python": platform.python_version(),
+        "load average at the end": round(os.getloadavg()[0], 2),
+    }
+
+
+def processor() -> str:
+    """The processor's name as Linux tells it, else the architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def physical_cores() -> int:
+    """Remuda's own default of threads."""
+    return psutil.cpu_count(logical=False) or 1

@@ -1,0 +1,46 @@
+"""Case `prefix`: one request fills the cache, then many at once that begin with the same text."""
+
+import random
+from statistics import median
+
+from loadtests.contenders import Server
+from loadtests.contest import Options, contest, facts
+from loadtests.dialects import Ask
+from loadtests.measurement import measure
+from loadtests.prompts import nonsense
+from loadtests.report import Figure, Report, Sample
+
+TAIL = 8
+"""Tokens of each prompt after the shared prefix."""
+
+FIGURES = (
+    Figure("first", "first alone, TTFT ms", digits=1, as_ratio=True),
+    Figure("ttft", "the others, median TTFT ms", digits=1, as_ratio=True),
+    Figure("ttft_max", "the others, longest TTFT ms", digits=1, as_ratio=True),
+    Figure("rate", "tokens/s", digits=1),
+)
+
+
+async def run(options: Options, streams: int) -> Report:
+    samples: list[Sample] = []
+    context = options.prompt_tokens + TAIL + options.tokens + 64
+    async with contest(options, streams + 1, context) as field:
+        for server in field.servers:  # loads the model
+            await server.run([Ask(prompt="the", tokens=2)])
+        for index in range(-options.warmup, options.rounds):
+            for server in field.servers:
+                values = await one_round(server, options, streams, index)
+                if index >= 0:
+                    samples.append(Sample(f"{streams} after one", server.name, index, values))
+        return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field.setup), samples)
+
+
+async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
+    source = random.Random(repr((options.seed, "prefix", index)))
+    prefix = nonsense(source, options.prompt_tokens)
+    asks = [Ask(prompt=f"{prefix} {nonsense(source, TAIL)}", tokens=options.tokens) for _ in range(streams + 1)]
+    first = measure(await server.run(asks[:1]))
+    others = await server.run(asks[1:])
+    found = measure(others)
+    waits = [(stream.arrivals[0] - stream.sent_ns) / 1e6 for stream in others]
+    return {"first": first.ttft, "ttft": median(waits), "ttft_max": found.ttft_max, "rate": found.rate}

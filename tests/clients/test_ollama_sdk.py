@@ -1,0 +1,113 @@
+"""Ollama's own Python package against a real server."""
+
+from collections.abc import Iterator
+
+import ollama
+import pytest
+from serving import Server, until
+
+QUESTION = {"role": "user", "content": "What is the capital of France?"}
+GREEDY = {"temperature": 0, "num_predict": 24}
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[ollama.Client]:
+    client = ollama.Client(server.url)
+    yield client
+    client._client.close()
+
+
+def test_chat_answers_with_counts_and_durations(client: ollama.Client) -> None:
+    reply = client.chat("cria", [QUESTION], options=GREEDY)
+
+    assert reply.message.role == "assistant"
+    assert "Paris" in (reply.message.content or "")
+    assert reply.done
+    assert reply.done_reason == "stop"
+    assert (reply.prompt_eval_count or 0) > 5
+    assert (reply.eval_count or 0) > 1
+    assert 0 < (reply.eval_duration or 0) < (reply.total_duration or 0)
+
+
+def test_a_streamed_chat_says_the_same_as_a_whole_one(client: ollama.Client) -> None:
+    whole = client.chat("cria", [QUESTION], options=GREEDY)
+    chunks = list(client.chat("cria", [QUESTION], options=GREEDY, stream=True))
+
+    assert len(chunks) > 2
+    assert "".join(chunk.message.content or "" for chunk in chunks) == whole.message.content
+    assert [chunk.done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1].eval_count == whole.eval_count
+
+
+def test_generate_continues_from_the_context_it_returned(client: ollama.Client) -> None:
+    first = client.generate("cria", "Hello!", options=GREEDY)
+    second = client.generate("cria", "What is Remuda?", context=first.context, options=GREEDY)
+
+    assert first.context
+    assert (second.prompt_eval_count or 0) > len(first.context)
+
+
+def test_a_stop_string_ends_the_text_before_it(client: ollama.Client) -> None:
+    options = GREEDY | {"stop": ["5"]}
+    reply = client.generate("cria", "1 2 3 4", raw=True, options=options)
+
+    assert "5" not in reply.response
+    assert reply.done_reason == "stop"
+
+
+def test_a_seed_gives_the_same_text_again(client: ollama.Client) -> None:
+    options = {"temperature": 1.5, "seed": 7, "num_predict": 16}
+    texts = {client.generate("cria", "A story:", raw=True, options=options).response for _ in range(3)}
+    others = client.generate("cria", "A story:", raw=True, options=options | {"seed": 8}).response
+
+    assert len(texts) == 1
+    assert others not in texts
+
+
+def test_models_are_listed_and_shown(client: ollama.Client) -> None:
+    models = client.list().models
+    shown = client.show("cria")
+
+    assert [model.model for model in models] == ["cria:latest"]
+    assert models[0].details is not None
+    assert models[0].details.format == "gguf"
+    assert "completion" in (shown.capabilities or [])
+    assert (shown.modelinfo or {})["llama.context_length"] >= 4096
+    assert shown.template
+
+
+def test_an_empty_prompt_loads_and_keep_alive_zero_unloads(client: ollama.Client) -> None:
+    loaded = client.generate("cria", keep_alive=300)
+    residents = client.ps().models
+    unloaded = client.generate("cria", keep_alive=0)
+
+    assert loaded.done_reason == "load"
+    assert [resident.model for resident in residents] == ["cria:latest"]
+    assert residents[0].size
+    assert unloaded.done_reason == "unload"
+    until(lambda: not client.ps().models)
+
+
+def test_a_missing_model_is_a_404_with_ollamas_text(client: ollama.Client) -> None:
+    with pytest.raises(ollama.ResponseError, match="model 'nobody' not found") as raised:
+        client.chat("nobody", [QUESTION])
+
+    assert raised.value.status_code == 404
+
+
+async def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
+    import asyncio
+
+    client = ollama.AsyncClient(server.url)
+    pairs = {"France": "Paris", "Japan": "Tokyo", "Italy": "Rome", "Spain": "Madrid"}
+
+    async def ask(country: str) -> str:
+        question = {"role": "user", "content": f"What is the capital of {country}?"}
+        reply = await client.chat("cria", [question], options=GREEDY)
+        return reply.message.content or ""
+
+    answers = await asyncio.gather(*(ask(country) for country in pairs for _ in range(3)))
+    await client._client.aclose()
+
+    expected = [capital for capital in pairs.values() for _ in range(3)]
+    assert all(capital in answer for capital, answer in zip(expected, answers, strict=True))

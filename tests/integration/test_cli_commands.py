@@ -1,0 +1,100 @@
+"""The `remuda` command against a real server."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+from serving import REMUDA, Server
+
+TABLE_ROW = re.compile(r"^cria:latest {4}[0-9a-f]{12} {4}\d")
+
+
+def remuda(server: Server, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OLLAMA_HOST": server.url}
+    return subprocess.run(
+        [REMUDA, *arguments], input=stdin, capture_output=True, text=True, env=environment, timeout=30
+    )
+
+
+def test_list_shows_the_embedded_model(server: Server) -> None:
+    header, row = remuda(server, "list").stdout.splitlines()
+    assert header.split() == ["NAME", "ID", "SIZE", "MODIFIED"]
+    assert TABLE_ROW.match(row)
+    assert TABLE_ROW.match(remuda(server, "ls", "CRI").stdout.splitlines()[1])
+    assert remuda(server, "list", "other").stdout == "NAME    ID    SIZE    MODIFIED \n"
+
+
+def test_a_model_that_ran_is_listed_by_ps_and_gone_after_stop(server: Server) -> None:
+    assert remuda(server, "run", "cria", "Hello!").returncode == 0
+    header, row = remuda(server, "ps").stdout.splitlines()
+    assert header.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
+    assert TABLE_ROW.match(row)
+    assert "minutes from now" in row
+    done = remuda(server, "stop", "cria")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "minutes from now" not in remuda(server, "ps").stdout
+
+
+def test_an_answer_is_the_same_as_over_http_and_ends_with_two_newlines(server: Server) -> None:
+    done = remuda(server, "run", "cria", "--think=false", "--verbose", "Hello!")
+    text = server.generate("Hello!").json()["response"]
+    assert done.stdout.startswith(text)
+    assert done.stdout.endswith("\n\n")
+    assert "eval count:" in done.stderr
+
+
+def test_what_is_piped_in_comes_before_the_prompt(server: Server) -> None:
+    piped = remuda(server, "run", "cria", "--think=false", "France?", stdin="What is the capital of")
+    whole = remuda(server, "run", "cria", "--think=false", "What is the capital of France?")
+    assert piped.stdout == whole.stdout
+
+
+def test_an_empty_prompt_loads_the_model_and_prints_nothing(server: Server) -> None:
+    assert remuda(server, "run", "cria", "").stdout == ""
+    assert "cria:latest" in remuda(server, "ps").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "nope", "Hello!"), "Error: model 'nope:latest' not found\n"),
+        (("stop", "nope"), 'Error: couldn\'t find model "nope" to stop\n'),
+        (("run", "cria", "--keepalive", "300", "Hello!"), 'Error: time: missing unit in duration "300"\n'),
+    ],
+)
+def test_a_failure_is_one_line_and_status_1(server: Server, arguments: tuple[str, ...], message: str) -> None:
+    done = remuda(server, *arguments)
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_a_conversation_at_a_terminal(server: Server) -> None:
+    typist, terminal = pty.openpty()
+    environment = {**os.environ, "OLLAMA_HOST": server.url, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    process = subprocess.Popen(
+        [REMUDA, "run", "cria", "--think=false"], stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    )
+    os.close(terminal)
+    read_until(typist, ">>> ")
+    os.write(typist, b"/set system You are Mario.\r")
+    read_until(typist, "Set system message.")
+    read_until(typist, ">>> ")
+    os.write(typist, b"What is the capital of France?\r")
+    read_until(typist, "Paris")
+    read_until(typist, ">>> ")
+    os.write(typist, b"/bye\r")
+    assert process.wait(10) == 0
+    os.close(typist)
+
+
+def read_until(terminal: int, text: str, seconds: float = 10) -> str:
+    """What the terminal shows until `text` comes."""
+    seen, end = "", time.monotonic() + seconds
+    while text not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
+        assert ready, f"no {text!r} in {seen!r}"
+        seen += os.read(terminal, 4096).decode(errors="replace")
+    return seen

@@ -1,0 +1,57 @@
+"""`kill -9` of a worker: its streams are told, the server loads the model again."""
+
+import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import httpx
+from models_folder import install_script, models_folder
+from serving import StartServer, short_folder
+
+STREAMS = 8
+STOPPED = (
+    "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+    "check ollama server logs for details"
+)
+
+
+def test_killed_worker_ends_its_streams_with_an_error_line_and_the_next_request_succeeds(start: StartServer) -> None:
+    with short_folder() as folder:
+        install_script(models_folder(folder), "endless", "and on we go", for_ever=True)
+        server = start(folder, OLLAMA_NUM_PARALLEL=str(STREAMS))
+        all_talk = Barrier(STREAMS + 1, timeout=20)
+
+        def talk(_: int) -> dict[str, object]:
+            body = {"model": "endless", "prompt": "?", "raw": True}
+            with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=20) as reply:
+                lines = reply.iter_lines()
+                next(lines)
+                all_talk.wait()
+                *_, last = lines
+                return json.loads(last)
+
+        with ThreadPoolExecutor(STREAMS) as pool:
+            streams = pool.map(talk, range(STREAMS))
+            all_talk.wait()
+            (worker,) = [pid for title, pid in server.processes().items() if title.startswith("remuda worker")]
+            os.kill(worker, signal.SIGKILL)
+            ends = list(streams)
+
+        assert ends == [{"error": STOPPED}] * STREAMS
+        assert server.generate().status_code == 200
+
+
+def test_processes_have_titles_that_an_operator_can_read(start: StartServer) -> None:
+    server = start()
+    server.generate()
+
+    assert set(server.processes()) == {
+        "remuda store",
+        "remuda scheduler",
+        "remuda host",
+        "remuda gateway 0",
+        "remuda templates",
+        "remuda worker cria:latest cpu",
+    }

@@ -1,0 +1,218 @@
+"""A fake world around a scheduler core: clients, a worker host and workers that do random things, one seed each.
+
+Messages of one peer arrive in order; those of different peers overtake each other, as on real sockets.
+"""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from random import Random
+
+from remuda.v1 import serving_pb2 as pb
+from scheduler import commands, events, notices
+from scheduler.core import Core, Policy
+from scheduler.events import Event
+from scheduler.model import ReplicaState, Request, RequestKey, RequestState
+
+HOST = "h"
+CPU = pb.Device(id="cpu", kind="cpu", memory_free=1 << 30)
+SECOND = 1_000_000_000
+DONE = pb.Finished(reason=pb.FINISH_REASON_STOP)
+
+
+@dataclass
+class Worker:
+    """What a worker process knows."""
+
+    id: int
+    spec: pb.ModelSpec
+    slots: int
+    ready: bool = False
+    running: list[RequestKey] = field(default_factory=list[RequestKey])
+
+
+class World:
+    """Everything but the scheduler. `step` does one random thing and checks the core after every event it causes."""
+
+    def __init__(self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12) -> None:
+        self.random = Random(seed)
+        self.core = Core(Policy(slots, models, queue, keep_alive_ns=20 * SECOND, load_timeout_ns=60 * SECOND))
+        self.limit = models
+        self.now = SECOND
+        self.events = 0
+        self.workers: dict[int, Worker] = {}
+        self.open: dict[RequestKey, int] = {}  # submitted, not ended, not cancelled; with the step of submission
+        self.ended: dict[RequestKey, str] = {}
+        self.cancelled: set[RequestKey] = set()
+        self.last_run: defaultdict[str, int] = defaultdict(int)
+        self._up: defaultdict[str, deque[Event]] = defaultdict(deque)
+        self._down: defaultdict[str, deque[commands.Command]] = defaultdict(deque)
+        self._submitted = 0
+        self._specs = [
+            pb.ModelSpec(model_path=f"/{name}", options=pb.LoadOptions(num_ctx=num_ctx, num_gpu=-1))
+            for name in "abcd"
+            for num_ctx in (1024, 1024, 1024, 2048)
+        ]
+        self.give(events.HostJoined(HOST, (CPU,), frozenset()))
+
+    # ---- what happens ----
+
+    def step(self) -> None:
+        """One random thing, weighted so that all states are visited often."""
+        happenings = (self.submit, self.cancel, self.work, self.deliver, self.receive, self.pass_time, self.unload)
+        (happening,) = self.random.choices(happenings, (18, 4, 25, 30, 30, 4, 0.3))
+        happening()
+        if self.random.random() < 0.002:
+            self.kill()
+        if self.random.random() < 0.0003:
+            self.restart_host()
+
+    def settle(self) -> None:
+        """No more clients and no more deaths: everything that waits has to come to an end."""
+        for _ in range(20_000):
+            if not self.open:
+                return
+            self.random.choice((self.finish_work, self.deliver, self.receive, self.pass_time))()
+        raise AssertionError(f"for ever waiting: {list(self.open)[:5]}")
+
+    def submit(self) -> None:
+        self._submitted += 1
+        key = RequestKey(self._submitted, 0)
+        keep_alive = self.random.choice((None, None, None, 0, -1, SECOND))
+        work = None if self.random.random() < 0.05 else b""
+        self.open[key] = self.events
+        self.give(events.Submitted(Request(key, self.random.choice(self._specs), keep_alive, "g", work)))
+
+    def cancel(self) -> None:
+        if self.open:
+            key = self.random.choice(list(self.open))
+            del self.open[key]
+            self.cancelled.add(key)
+            self.give(events.Cancelled(key))
+
+    def unload(self) -> None:
+        self.give(events.UnloadAsked(self.random.choice(self._specs).model_path))
+
+    def pass_time(self) -> None:
+        self.now += self.random.randrange(3 * SECOND)
+        self.give(events.Ticked())
+
+    def work(self) -> None:
+        """A worker gets on with what it does, and fails at times."""
+        if self.random.random() < 0.03 and (worker := self._any_worker()) is not None and not worker.ready:
+            self._up[f"worker:{worker.id}"].append(events.WorkerFailed(worker.id, "bad file"))
+            self._die(worker, "exit status 1")
+        else:
+            self.finish_work()
+
+    def finish_work(self) -> None:
+        worker = self._any_worker()
+        if worker is None:
+            return
+        up = self._up[f"worker:{worker.id}"]
+        if not worker.ready and self.random.random() < 0.5:
+            up.append(events.WorkerLoading(worker.id, self.random.random()))
+        elif not worker.ready:
+            worker.ready = True
+            active = frozenset(worker.running)
+            up.append(events.WorkerReady(worker.id, HOST, "cpu", worker.spec, worker.slots, 1024, 1, 0, active))
+        elif worker.running:
+            key = worker.running.pop(self.random.randrange(len(worker.running)))
+            up.append(events.RequestFinished(worker.id, key, DONE))
+        else:
+            up.append(events.WorkerSpoke(worker.id))
+
+    def kill(self) -> None:
+        worker = self._any_worker()
+        if worker is not None:
+            self._die(worker, "signal SIGKILL")
+
+    def restart_host(self) -> None:
+        self.workers.clear()
+        self._up[f"host:{HOST}"].append(events.HostJoined(HOST, (CPU,), frozenset()))
+
+    # ---- messages ----
+
+    def deliver(self) -> None:
+        """A peer's next message reaches the scheduler."""
+        peers = [peer for peer, queue in self._up.items() if queue]
+        if peers:
+            self.give(self._up[self.random.choice(peers)].popleft())
+
+    def receive(self) -> None:
+        """A command reaches its host or worker."""
+        peers = [peer for peer, queue in self._down.items() if queue]
+        if peers:
+            self._obey(self._down[self.random.choice(peers)].popleft())
+
+    def _obey(self, command: commands.Command) -> None:
+        match command:
+            case commands.StartWorker(replica):
+                self.workers[replica.id] = Worker(replica.id, replica.spec, replica.slots)
+            case commands.StopWorker(_, replica) if replica in self.workers:
+                self._die(self.workers[replica], "exit status 0")
+            case commands.Run(replica, request) if replica in self.workers:
+                worker = self.workers[replica]
+                assert worker.spec.model_path == request.spec.model_path
+                worker.running.append(request.key)
+                assert len(worker.running) <= worker.slots
+            case commands.CancelRun(replica, key) if replica in self.workers:
+                if key in self.workers[replica].running:
+                    self.workers[replica].running.remove(key)
+                    self._up[f"worker:{replica}"].append(events.RequestFinished(replica, key, DONE))
+            case _:
+                pass  # for a peer that is gone
+
+    def _die(self, worker: Worker, reason: str) -> None:
+        del self.workers[worker.id]
+        self._up[f"host:{HOST}"].append(events.WorkerExited(worker.id, reason))
+
+    def _any_worker(self) -> Worker | None:
+        return self.random.choice(list(self.workers.values())) if self.workers else None
+
+    # ---- the core, watched ----
+
+    def give(self, event: Event) -> None:
+        self.events += 1
+        for command in self.core.handle(event, self.now):
+            self._take(command)
+        check(self.core, self.limit)
+
+    def _take(self, command: commands.Command) -> None:
+        match command:
+            case commands.Notify(key, event):
+                assert key not in self.ended, "a notice after the last one"
+                last = notices.is_last(event) or (event.HasField("running") and key not in self.core.requests)
+                if last:  # a request for the model alone ends when it is there
+                    self.ended[key] = event.WhichOneof("event") or ""
+                    self.open.pop(key, None)
+            case commands.Run(replica, request):
+                model = request.spec.model_path
+                assert request.key.request_id > self.last_run[model], "overtaken in its own queue"
+                self.last_run[model] = request.key.request_id
+                self._down[f"worker:{replica}"].append(command)
+            case commands.CancelRun(replica, _) | commands.Identify(replica):
+                self._down[f"worker:{replica}"].append(command)
+            case _:
+                self._down[f"host:{HOST}"].append(command)
+
+
+def check(core: Core, limit: int) -> None:
+    """What holds after every event."""
+    places = [key for queue in core.queues.values() for key in queue]
+    assert len(places) <= core.policy.max_queue, "the queue is longer than its bound"
+    for replica in core.replicas.values():
+        assert len(replica.busy) <= replica.slots
+        places += replica.busy
+        for key in replica.busy:
+            assert core.requests[key].replica == replica.id
+        if replica.state is ReplicaState.STARTING:
+            assert core.queues.get(replica.model), "a load that nobody waits for"
+        if replica.free_slots:
+            assert not core.queues.get(replica.model), "a free slot beside a waiting request"
+        if replica.expires_at_ns is not None:
+            assert replica.idle
+            assert replica.state is ReplicaState.READY
+    assert len(places) == len(set(places)) == len(core.requests), "a request in two places, or in none"
+    assert all(core.requests[key].state is RequestState.WAITING for queue in core.queues.values() for key in queue)
+    assert len(core.replicas) <= limit, "more models than allowed"
+    assert all(core.queues.values()), "an empty queue is kept"

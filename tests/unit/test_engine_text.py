@@ -1,0 +1,76 @@
+"""From the bytes of tokens to text that may be sent."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from workers.engine.text import TextStream
+
+letters = st.text(alphabet="abé😀 ", max_size=40)
+stops = st.text(alphabet="abé😀 ", min_size=1, max_size=5)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
+def streamed(stream: TextStream, pieces: list[bytes]) -> list[str]:
+    return [*(stream.feed(piece) for piece in pieces), stream.end()]
+
+
+@given(st.text(max_size=60), st.lists(st.integers(0, 500), max_size=20))
+def test_any_cut_of_the_bytes_gives_the_whole_text_in_whole_characters(text: str, places: list[int]) -> None:
+    said = streamed(TextStream(), cut(text.encode(), places))
+    assert "".join(said) == text
+
+
+@given(letters, stops, st.lists(st.integers(0, 500), max_size=20))
+@example("aab", "ab", [1, 2])
+def test_the_text_ends_before_the_first_stop_string_however_it_is_cut(text: str, stop: str, places: list[int]) -> None:
+    stream = TextStream([stop])
+    before, found, _ = text.partition(stop)
+    assert "".join(streamed(stream, cut(text.encode(), places))) == before
+    assert stream.stopped == bool(found)
+
+
+@given(letters, st.lists(stops, max_size=4), st.lists(st.integers(0, 500), max_size=20))
+def test_nothing_of_a_stop_string_leaks(text: str, stop: list[str], places: list[int]) -> None:
+    stream = TextStream(stop)
+    said = "".join(streamed(stream, cut(text.encode(), places)))
+    assert text.startswith(said)
+    assert not any(one in said for one in stop)
+    assert stream.stopped == any(one in text for one in stop)
+    assert not stream.stopped or any(text.startswith(one, len(said)) for one in stop)
+
+
+@given(letters, st.lists(stops, max_size=4))
+def test_of_several_stop_strings_the_earliest_counts(text: str, stop: list[str]) -> None:
+    ends = [place for place in map(text.find, stop) if place >= 0]
+    assert "".join(streamed(TextStream(stop), [text.encode()])) == text[: min(ends, default=len(text))]
+
+
+@given(letters, stops, st.lists(st.integers(0, 500), max_size=20))
+def test_only_what_may_become_a_stop_string_is_held_back(text: str, stop: str, places: list[int]) -> None:
+    stream, sent, seen = TextStream([stop]), "", b""
+    for piece in cut(text.encode(), places):
+        sent += stream.feed(piece)
+        seen += piece
+        held = seen.decode(errors="ignore")[len(sent) :]
+        assert stream.stopped or stop.startswith(held)
+
+
+def test_an_empty_stop_string_stops_nothing() -> None:
+    assert "".join(streamed(TextStream([""]), [b"abc"])) == "abc"
+
+
+def test_bytes_that_are_no_text_become_replacement_characters() -> None:
+    assert "".join(streamed(TextStream(), [b"a\xff", b"b"])) == "a\ufffdb"
+
+
+def test_an_unfinished_character_at_the_end_is_dropped() -> None:
+    assert "".join(streamed(TextStream(), ["é".encode()[:1]])) == ""
+
+
+def test_what_follows_a_stop_string_is_dropped() -> None:
+    stream = TextStream(["STOP"])
+    assert streamed(stream, [b"a ST", b"OP b", b"c"]) == ["a ", "", "", ""]

@@ -1,0 +1,294 @@
+"""What clients see of the life of a request."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_world import BUNDLE, FINISHED, QUEUED, RUNNING, STOP, USAGE, Call, World, world_in
+
+from gateway.errors import QUEUE_FULL, WORKER_STOPPED
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import wire_pb2
+
+CHAT = {"model": "cria", "messages": [{"role": "user", "content": "hi"}]}
+GENERATE = {"model": "cria", "prompt": "hi"}
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+
+
+@pytest.fixture
+async def world(private_folder: Path) -> AsyncGenerator[World]:
+    async with world_in(private_folder) as world:
+        yield world
+
+
+async def post(world: World, path: str, body: dict[str, Any]) -> Any:
+    """Starts a request; awaiting the task gives the reply."""
+    return asyncio.create_task(world.client.post(path, json=body))
+
+
+async def test_a_streamed_chat_is_lines_of_json_with_the_metrics_in_the_last_one(world: World) -> None:
+    call = await post(world, "/api/chat", CHAT)
+    request = await world.running()
+    world.push(request, "Hello", " <you>")
+    world.push(request, "", finished=STOP)
+    reply = await call
+    assert reply.headers["content-type"] == "application/x-ndjson"
+    first, last = (json.loads(line) for line in reply.text.splitlines())
+    assert list(first) == ["model", "created_at", "message", "done"]
+    assert first["message"] == {"role": "assistant", "content": "Hello <you>"}
+    assert "\\u003cyou\\u003e" in reply.text
+    assert list(last)[:5] == ["model", "created_at", "message", "done", "done_reason"]
+    assert (last["done"], last["done_reason"], last["message"]["content"]) == (True, "stop", "")
+    assert (last["prompt_eval_count"], last["eval_count"]) == (12, 3)
+    assert (last["prompt_eval_duration"], last["eval_duration"]) == (5, 7)
+    assert 0 < last["load_duration"] < last["total_duration"]
+
+
+async def test_a_whole_generate_joins_the_pieces_and_returns_the_context(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE | {"stream": False})
+    request = await world.running()
+    for text in ("a", "b"):
+        world.push(request, text)
+    world.push(request, "c", finished=STOP)
+    reply = (await call).json()
+    assert (reply["response"], reply["done_reason"]) == ("abc", "stop")
+    prompt = list(wire_pb2.Work.FromString(request.work).prompt)
+    assert reply["context"][: len(prompt)] == prompt
+    assert len(reply["context"]) > len(prompt)
+
+
+async def test_the_context_of_a_reply_continues_the_conversation(world: World) -> None:
+    first = wire_pb2.Work.FromString((await submitted(world, GENERATE)).work).prompt
+    again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": list(first)})).work).prompt
+    assert list(again) == [*first, *first]
+
+
+async def submitted(world: World, body: dict[str, Any]) -> pb.SubmitRequest:
+    """What reaches the scheduler for a generate request."""
+    call = await post(world, "/api/generate", body)
+    request = await world.running()
+    world.push(request, "", finished=STOP)
+    await call
+    world.scheduler.events.put_nowait(FINISHED)
+    return request
+
+
+async def test_options_reach_the_worker_by_precedence(world: World) -> None:
+    options = {"num_ctx": 1000, "top_k": 3, "seed": 9, "num_predict": 17}
+    request = await submitted(world, GENERATE | {"options": options, "keep_alive": "90s", "raw": True})
+    work = wire_pb2.Work.FromString(request.work)
+    assert (work.sampling.top_k, work.sampling.seed, work.sampling.temperature) == (3, 9, 0.5)
+    assert (work.num_predict, list(work.stop), work.num_keep, work.shift) == (17, ["###"], 4, True)
+    assert (request.model.options.num_ctx, request.model.options.num_gpu) == (1000, -1)
+    assert (request.keep_alive.ns, request.gateway) == (90_000_000_000, world.endpoints.tokens(0))
+
+
+async def test_no_keep_alive_leaves_the_replicas_own(world: World) -> None:
+    assert not (await submitted(world, GENERATE)).keep_alive.HasField("ns")
+
+
+async def test_thoughts_and_calls_are_told_apart_from_content(world: World) -> None:
+    call = await post(world, "/api/chat", CHAT | {"tools": TOOLS, "stream": False})
+    request = await world.running()
+    world.push(request, "<think>hm", "m</think>", "Well.")
+    world.push(request, '<tool_call>{"name": "f", "arguments": {"x": 1}}</tool_call>', finished=STOP)
+    message = (await call).json()["message"]
+    assert (message["thinking"], message["content"]) == ("hmm", "Well.")
+    assert message["tool_calls"][0]["function"] == {"index": 0, "name": "f", "arguments": {"x": 1}}
+
+
+async def test_a_broken_call_is_an_error_line(world: World) -> None:
+    call = await post(world, "/api/chat", CHAT | {"tools": TOOLS})
+    request = await world.running()
+    world.push(request, "Well.")
+    world.push(request, '<tool_call>{"name": "f", "argu', finished=STOP)
+    lines = (await call).text.splitlines()
+    assert json.loads(lines[-1]) == {"error": 'the model returned invalid tool call arguments for "f"'}
+
+
+async def test_generate_keeps_the_tags_of_a_jinja_model(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE | {"stream": False})
+    world.push(await world.running(), "<think>a</think>b", finished=STOP)
+    assert (await call).json()["response"] == "<think>a</think>b"
+
+
+@pytest.mark.parametrize(
+    ("rejected", "status", "text"),
+    [
+        (pb.Rejected(code=pb.Rejected.CODE_QUEUE_FULL, message="x"), 503, QUEUE_FULL),
+        (pb.Rejected(code=pb.Rejected.CODE_LOAD_FAILED, message="bad tensor"), 500, "bad tensor"),
+    ],
+)
+async def test_a_refusal_has_a_status_and_a_text(world: World, rejected: pb.Rejected, status: int, text: str) -> None:
+    call = await post(world, "/api/generate", GENERATE)
+    world.scheduler.events.put_nowait(pb.RequestEvent(rejected=rejected))
+    reply = await call
+    assert (reply.status_code, reply.json()) == (status, {"error": text})
+
+
+async def test_a_lost_worker_is_a_500_before_the_first_byte(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE)
+    await world.running()
+    world.scheduler.events.put_nowait(pb.RequestEvent(lost=pb.Lost(message="signal SIGKILL")))
+    reply = await call
+    assert (reply.status_code, reply.json()) == (500, {"error": WORKER_STOPPED})
+
+
+async def test_a_lost_worker_is_an_error_line_after_the_first_byte(world: World) -> None:
+    call = Call(world.app, "/api/generate", GENERATE)
+    running = asyncio.create_task(call.run())
+    world.push(await world.running(), "some")
+    assert (await call.chunk())["response"] == "some"
+    world.scheduler.events.put_nowait(pb.RequestEvent(lost=pb.Lost()))
+    assert await call.chunk() == {"error": WORKER_STOPPED}
+    await running
+    assert call.status == 200
+
+
+async def test_a_request_that_failed_alone_tells_why(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE)
+    failed = pb.Finished(reason=pb.FINISH_REASON_ERROR, usage=USAGE, error="decode failed")
+    world.push(await world.running(), "", finished=failed)
+    assert (await call).json() == {"error": "decode failed"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("state", ["submitted", "queued", "running", "writing"])
+async def test_a_client_that_leaves_cancels_its_request_in_any_state(world: World, state: str, *, stream: bool) -> None:
+    call = Call(world.app, "/api/chat", CHAT | {"stream": stream})
+    running = asyncio.create_task(call.run())
+    request = await world.scheduler.submitted.get()
+    if state != "submitted":
+        world.scheduler.events.put_nowait(QUEUED if state == "queued" else RUNNING)
+    if state == "writing":
+        world.push(request, "some")
+        if stream:
+            await call.chunk()
+    call.left.set()
+    assert await world.scheduler.cancelled.get() == request.request_id
+    await running
+
+
+async def test_a_running_stream_survives_the_schedulers_restart(world: World) -> None:
+    call = Call(world.app, "/api/chat", CHAT)
+    running = asyncio.create_task(call.run())
+    request = await world.running()
+    world.push(request, "before")
+    assert (await call.chunk())["message"]["content"] == "before"
+    await world.restart_scheduler()
+    world.push(request, "after", finished=STOP)
+    assert (await call.chunk())["message"]["content"] == "after"
+    assert (await call.chunk())["done"]
+    await running
+
+
+async def test_a_waiting_request_is_submitted_again_to_the_next_scheduler(world: World) -> None:
+    call = await post(world, "/api/chat", CHAT | {"stream": False})
+    first = await world.scheduler.submitted.get()
+    await world.restart_scheduler()
+    second = await world.running()
+    assert (second.request_id, second.attempt) == (first.request_id, first.attempt + 1)
+    world.push(first, "of the first attempt")
+    world.push(second, "of the second", finished=STOP)
+    assert (await call).json()["message"]["content"] == "of the second"
+
+
+async def test_pieces_that_wait_together_are_one_chunk(world: World) -> None:
+    call = await post(world, "/api/chat", CHAT)
+    request = await world.running()
+    world.push(request, *"abcdefgh", finished=STOP)
+    lines = [json.loads(line) for line in (await call).text.splitlines()]
+    assert [line["message"]["content"] for line in lines] == ["abcdefgh", ""]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "text"),
+    [
+        ("/api/generate", {"model": "nope", "prompt": "x"}, 404, "model 'nope' not found"),
+        ("/api/generate", {"prompt": "x"}, 404, "model '' not found"),
+        ("/api/chat", {"messages": []}, 400, "model is required"),
+        ("/api/chat", {**CHAT, "model": "x:cloud"}, 403, "ollama cloud is disabled: remote model is unavailable"),
+        ("/api/chat", {**CHAT, "top_logprobs": 21}, 400, "top_logprobs must be between 0 and 20"),
+        ("/api/chat", {**CHAT, "options": {"stop": "x"}}, 500, 'option "stop" must be of type array'),
+        ("/api/chat", {**CHAT, "format": "json"}, 501, "structured outputs are not implemented yet"),
+        ("/api/chat", {**CHAT, "logprobs": True}, 501, "logprobs are not implemented yet"),
+        (
+            "/api/generate",
+            {**GENERATE, "format": "yaml"},
+            500,
+            'invalid format: "\\"yaml\\""; expected "json" or a valid JSON Schema object',
+        ),
+        (
+            "/api/generate",
+            {**GENERATE, "suffix": "x"},
+            400,
+            "registry.ollama.ai/library/cria:latest does not support insert",
+        ),
+        (
+            "/api/generate",
+            {**GENERATE, "raw": True, "system": "x"},
+            400,
+            "raw mode does not support template, system, or context",
+        ),
+        ("/api/embed", {"model": "cria", "input": "x"}, 501, "embeddings are not implemented yet"),
+    ],
+)
+async def test_errors_have_ollamas_status_and_text(
+    world: World, path: str, body: dict[str, Any], status: int, text: str
+) -> None:
+    reply = await world.client.post(path, json=body)
+    assert (reply.status_code, reply.json()) == (status, {"error": text})
+
+
+async def test_a_model_without_an_ability_says_so(world: World) -> None:
+    world.store.bundle = type(BUNDLE)()
+    world.store.bundle.CopyFrom(BUNDLE)
+    world.store.bundle.capabilities[:] = ["completion"]
+    thinking = await world.client.post("/api/chat", json={**CHAT, "think": True})
+    assert (thinking.status_code, thinking.json()) == (400, {"error": '"cria" does not support thinking'})
+    tools = await world.client.post("/api/chat", json={**CHAT, "tools": TOOLS})
+    assert tools.json() == {"error": "registry.ollama.ai/library/cria:latest does not support tools"}
+
+
+async def test_a_chat_that_does_not_fit_is_refused_but_old_messages_go_first(world: World) -> None:
+    options = {"num_ctx": 64}
+    old = [{"role": "user", "content": "old words " * 100}, {"role": "user", "content": "new"}]
+    call = await post(world, "/api/chat", {**CHAT, "messages": old, "options": options, "stream": False})
+    request = await world.running()
+    assert len(wire_pb2.Work.FromString(request.work).prompt) < 64
+    world.push(request, "", finished=STOP)
+    assert (await call).status_code == 200
+    reply = await world.client.post("/api/chat", json={**CHAT, "messages": old[:1], "options": options})
+    assert reply.status_code == 400
+    assert "longer than the context length" in reply.json()["error"]
+
+
+async def test_a_long_generate_loses_its_middle(world: World) -> None:
+    body = {**GENERATE, "prompt": "old words " * 100, "options": {"num_ctx": 64}}
+    assert len(wire_pb2.Work.FromString((await submitted(world, body)).work).prompt) == 64 - (64 - 4) // 2
+
+
+@pytest.mark.parametrize(("body", "reason"), [({}, "load"), ({"keep_alive": 0}, "unload")])
+async def test_load_and_unload_are_single_objects_even_where_a_stream_was_asked_for(
+    world: World, body: dict[str, Any], reason: str
+) -> None:
+    reply = await world.client.post("/api/generate", json={"model": "cria", **body})
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    del (shown := reply.json())["created_at"]
+    assert shown == {"model": "cria", "response": "", "done": True, "done_reason": reason}
+    assert world.scheduler.unloaded == ([BUNDLE.model_path] if reason == "unload" else [])
+
+
+async def test_a_rendered_prompt_can_be_looked_at(world: World) -> None:
+    reply = await world.client.post("/api/chat", json={**CHAT, "_debug_render_only": True, "think": False})
+    rendered = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    assert reply.json()["_debug_info"] == {"rendered_template": rendered}
+
+
+async def test_the_store_may_be_away_for_a_model_that_was_served(world: World) -> None:
+    await submitted(world, GENERATE)
+    await world.store_server.stop(None)
+    assert (await submitted(world, GENERATE)).model.name == "cria:latest"

@@ -1,0 +1,91 @@
+"""Which token is drawn: randomness, greedy picking, and rows that hold nothing to pick from."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.engine.sampling.chain import draw
+from workers.engine.sampling.params import SamplingParams
+from workers.engine.sampling.randomness import uniform
+from workers.engine.sampling.sampler import NO_TOKEN, sample
+from workers.engine.sequence import Sequence, SequenceKey
+
+seeds = st.integers(0, 2**64 - 1)
+
+
+def sequence_with(params: SamplingParams, tokens: list[int] | None = None) -> Sequence:
+    return Sequence(SequenceKey(1, 0), "gateway", tokens or [1], params, 10)
+
+
+@given(seeds, st.integers(0, 10**7))
+def test_a_draw_is_a_number_from_zero_to_one_that_depends_on_seed_and_position_alone(seed: int, position: int) -> None:
+    number = uniform(seed, position)
+    assert 0 <= number < 1
+    assert number == uniform(seed, position)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42, 2**63, 2**64 - 1])
+def test_draws_are_uniform_along_a_sequence(seed: int) -> None:
+    counts, _ = np.histogram([uniform(seed, position) for position in range(4000)], bins=10, range=(0, 1))
+    assert ((counts > 300) & (counts < 500)).all()
+
+
+def test_draws_are_uniform_over_neighbouring_seeds() -> None:
+    counts, _ = np.histogram([uniform(seed, 0) for seed in range(4000)], bins=10, range=(0, 1))
+    assert ((counts > 300) & (counts < 500)).all()
+
+
+def test_neighbouring_seeds_do_not_draw_the_same_shifted() -> None:
+    one, other = ({uniform(seed, position) for position in range(1000)} for seed in (7, 8))
+    assert not one & other
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda w: sum(w) > 1e-3), st.floats(0, 1, exclude_max=True)
+)
+def test_only_candidates_with_a_probability_are_drawn(weights: list[float], number: float) -> None:
+    distribution = np.array([weights]) / sum(weights)
+    (chosen,) = draw(distribution, np.array([[number]]))
+    assert distribution[0, chosen] > 0
+
+
+def test_draws_follow_the_distribution() -> None:
+    numbers = np.array([[uniform(3, position)] for position in range(10_000)])
+    chosen = draw(np.tile([0.5, 0.3, 0.0, 0.2], (10_000, 1)), numbers)
+    np.testing.assert_allclose(np.bincount(chosen, minlength=4) / 10_000, [0.5, 0.3, 0, 0.2], atol=0.02)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_greedy_takes_the_best_and_of_equals_the_first(temperature: float) -> None:
+    row = np.array([[0.0, 5.0, 1.0, 5.0]], np.float32)
+    assert sample(row, [sequence_with(SamplingParams(temperature=temperature))]) == [1]
+
+
+def test_a_tiny_temperature_is_as_good_as_greedy() -> None:
+    row = np.random.default_rng(0).normal(size=(1, 500)).astype(np.float32)
+    best = int(row.argmax())
+    assert sample(row, [sequence_with(SamplingParams(temperature=1e-30, seed=9))]) == [best]
+
+
+def test_greedy_and_drawn_rows_of_one_step_do_not_mix() -> None:
+    row = np.random.default_rng(1).normal(size=200).astype(np.float32)
+    drawn = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, seed=5)
+    mixed = [SamplingParams(temperature=0), drawn, SamplingParams(temperature=0), drawn]
+    tokens = sample(np.stack([row] * 4), [sequence_with(params) for params in mixed])
+    (alone,) = sample(row[None, :].copy(), [sequence_with(drawn)])
+    assert tokens == [int(row.argmax()), alone, int(row.argmax()), alone]
+
+
+def test_a_penalty_counts_for_greedy_picking_too() -> None:
+    row = np.array([[3.0, 2.9, 0.0]], np.float32)
+    assert sample(row, [sequence_with(SamplingParams(temperature=0, presence_penalty=1.0), [0])]) == [1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("params", [SamplingParams(temperature=0), SamplingParams(), SamplingParams(top_k=0)])
+def test_a_row_without_numbers_gives_no_token_and_leaves_the_others_alone(params: SamplingParams, value: float) -> None:
+    rows = np.zeros((2, 400), np.float32)
+    rows[0] = value
+    rows[1, 7] = 50
+    assert sample(rows, [sequence_with(params), sequence_with(params)]) == [NO_TOKEN, 7]
