@@ -15,6 +15,7 @@ WORKER_STOPPED = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
     "check ollama server logs for details"
 )
+STOPPING = "the server is shutting down"
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 
 NATIVE_JSON = "application/json; charset=utf-8"

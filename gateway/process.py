@@ -24,8 +24,8 @@ from remuda.settings import Settings
 LISTEN_VARIABLE = "REMUDA_LISTEN_FD"
 """Set by the supervisor: the descriptor of the listening socket, which all gateways share."""
 
-STOP_SHARE = 0.5
-"""Part of the stop time-out in which open requests may still finish."""
+STOP_SHARE = 0.25
+"""Part of the stop time-out in which open requests may still finish; gateways have half of it, closing included."""
 
 
 @contextlib.asynccontextmanager

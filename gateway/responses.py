@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import UNEXPECTED, ApiError
+from gateway.errors import STOPPING, UNEXPECTED, ApiError, error_response
 from gateway.generation import Delta, Done, Event, Generation, Reply
 from gateway.records import RequestRecord, record_of
 from remuda.logs import get_logger
@@ -72,11 +72,20 @@ class GenerationResponse(Response):
         except ApiError as error:
             record.outcome, record.error = "error", error.message
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the gateway stops; with the last words this task ends as it should
             record.outcome = "cancelled"
-            raise
+            await self._say_goodbye(scope, receive, send, started=bool(record.status))
+            return
         if not finished:
             record.outcome, record.status = "cancelled", record.status or 499
+
+    async def _say_goodbye(self, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
+        error = ApiError(503, STOPPING)
+        if not started:
+            await error_response(scope, error)(scope, receive, send)
+        elif self._stream:
+            await send(_chunk(self._writer.error(error)))
+            await send({"type": "http.response.body", "body": b""})
 
     async def _send_reply(self, record: RequestRecord, send: Send) -> None:
         async with aclosing(self._serving.events(self._generation, record)) as stream:

@@ -132,7 +132,7 @@ def long_prompt_command(
 
 @app.command("greedy")
 def greedy_command(
-    model: Annotated[Path, typer.Option(help="GGUF file.")] = greedy.CRIA,
+    model: Annotated[str, typer.Option(help="GGUF file, or a shape.")] = greedy.CRIA,
     tokens: Tokens = 128,
     prompts: Annotated[int, typer.Option(min=1, max=20, help="How many of the prompts.")] = 20,
     concurrency: Annotated[str, typer.Option(help="Numbers of requests at once.")] = "1,8",
@@ -173,7 +173,7 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
         sys.exit(130)
-    except (ChildError, StreamError, subprocess.CalledProcessError) as error:
+    except (ChildError, StreamError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,8 @@ from loadtests.setup import Setup
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""
+QUIET = 0.5
+"""Load average above which a warning is printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Contest:
     setup: Setup
     floor: Floor | None
     servers: list[Server]
+    load_before: float
+    """Processes that wanted a core in the minute before the start: what others left of the machine."""
 
 
 @asynccontextmanager
@@ -61,6 +66,9 @@ async def contest(options: Options, slots: int, context: int) -> AsyncGenerator[
 
 async def enter(stack: AsyncExitStack, setup: Setup, only: frozenset[str]) -> Contest:
     """Starts the contenders named in `only` (empty = all) for the life of `stack`."""
+    load_before = round(os.getloadavg()[0], 2)
+    if load_before > QUIET:
+        print(f"This machine is busy (load average {load_before}): the figures will say little.", file=sys.stderr)
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remuda-bench-")))
     chosen = only or frozenset({FLOOR, PEER, REMUDA})
     floor = await stack.enter_async_context(contenders.floor(setup, logs)) if FLOOR in chosen else None
@@ -69,11 +77,12 @@ async def enter(stack: AsyncExitStack, setup: Setup, only: frozenset[str]) -> Co
         servers.append(await stack.enter_async_context(contenders.llama_server(setup, llama_server(), logs)))
     if REMUDA in chosen:
         servers.append(await stack.enter_async_context(contenders.remuda(setup, logs)))
-    return Contest(setup, floor, servers)
+    return Contest(setup, floor, servers, load_before)
 
 
-def facts(options: Options, setup: Setup) -> dict[str, Any]:
+def facts(options: Options, field: Contest) -> dict[str, Any]:
     """The conditions of a run, for its report."""
+    setup = field.setup
     return {
         "model": options.model,
         "rounds": options.rounds,
@@ -88,7 +97,7 @@ def facts(options: Options, setup: Setup) -> dict[str, Any]:
         "machine": processor(),
         "llama-cpp-python": version("llama-cpp-python"),
         "Python": platform.python_version(),
-        "load average at the end": round(os.getloadavg()[0], 2),
+        "load average before": field.load_before,
     }
 
 

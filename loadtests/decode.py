@@ -15,6 +15,7 @@ FIGURES = (
     Figure("decode_rate", "decode tokens/s", as_ratio=True),
     Figure("ttft", "TTFT ms", digits=1, as_ratio=True),
     Figure("gap_max", "longest gap ms", digits=1),
+    Figure("over_floor", "µs/token over floor"),
     Figure("tokens", "tokens"),
     Figure("prompt_tokens", "prompt tokens"),
 )
@@ -29,8 +30,8 @@ async def run(options: Options, streams: list[int]) -> Report:
             for count in streams:
                 found = await one_round(field, options, count, index)
                 if index >= 0:
-                    samples += [Sample(label(count), name, index, values(found[name])) for name in found]
-        return Report(f"Decode, model {options.model}", FIGURES, facts(options, field.setup), samples)
+                    samples += [Sample(label(count), name, index, values(found, name)) for name in found]
+        return Report(f"Decode, model {options.model}", FIGURES, facts(options, field), samples)
 
 
 async def one_round(field: Contest, options: Options, streams: int, index: int) -> dict[str, Measurement]:
@@ -51,6 +52,12 @@ def label(streams: int) -> str:
     return "1 stream" if streams == 1 else f"{streams} streams"
 
 
-def values(measurement: Measurement) -> dict[str, float]:
-    """Without the decode rate of streams that never decoded together."""
-    return {key: value for key, value in asdict(measurement).items() if value}
+def values(found: dict[str, Measurement], name: str) -> dict[str, float]:
+    """A contender's figures, without the decode rate of streams that never decoded together, and with what a decoded
+    token costs beyond the floor: microseconds of wall time, everything outside `llama_decode` that is not hidden by it."""
+    measurement = found[name]
+    figures = {key: value for key, value in asdict(measurement).items() if value}
+    floor = found[FLOOR].decode_rate if FLOOR in found and name != FLOOR else 0.0
+    if floor and measurement.decode_rate:
+        figures["over_floor"] = 1e6 / measurement.decode_rate - 1e6 / floor
+    return figures

@@ -13,19 +13,21 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import enter, physical_cores
 from loadtests.dialects import Ask
 from loadtests.measurement import StreamError
+from loadtests.models import SHAPES, model_file
+from loadtests.peer import vocabularies
 from loadtests.prompts import GREEDY
 from loadtests.setup import Setup
 
-CRIA = ROOT / "models" / "cria.gguf"
+CRIA = str(ROOT / "models" / "cria.gguf")
 SHOWN = 32
 """Characters of a text shown around the place where two differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is compared: the first `prompts` of the texts, `tokens` each, at each number of requests at once."""
+    """What is compared, on a shape of loadtests/models.py or a GGUF file: the first `prompts` of the texts, `tokens` each, at each number of requests at once."""
 
-    model: Path
+    model: str
     tokens: int
     prompts: int
     concurrency: list[int]
@@ -35,7 +37,7 @@ class Settings:
 async def run(settings: Settings, console: Console) -> int:
     """Prints every difference and a summary; returns the number of differences."""
     setup = Setup(
-        model=str(settings.model.resolve()),
+        model=str(model_path(settings.model)),
         slots=max(settings.concurrency),
         context=512,
         threads=settings.threads or physical_cores(),
@@ -52,6 +54,11 @@ async def run(settings: Settings, console: Console) -> int:
                 company = await answers(peer, settings, count)
                 compare(console, f"for comparison: {PEER} at {count}, {PEER} at 1", expected, company)
     return differences
+
+
+def model_path(name: str) -> Path:
+    """A shape's random model never ends by itself, so that all its answers have their full length."""
+    return model_file(SHAPES[name], vocabularies()) if name in SHAPES else Path(name).resolve()
 
 
 async def answers(server: Server, settings: Settings, concurrency: int) -> list[Stream]:

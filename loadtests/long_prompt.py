@@ -37,7 +37,7 @@ async def run(options: Options, streams: int) -> Report:
                 values = await one_round(server, options, streams, index)
                 if index >= 0:
                     samples.append(Sample(f"{options.prompt_tokens} among {streams}", server.name, index, values))
-        return Report(f"Long prompt, model {options.model}", FIGURES, facts(options, field.setup), samples)
+        return Report(f"Long prompt, model {options.model}", FIGURES, facts(options, field), samples)
 
 
 async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:

@@ -34,7 +34,7 @@ async def run(options: Options, slots: int, busy: int) -> Report:
                 values = await one_round(server, options, slots, busy, index)
                 if index >= 0:
                     samples.append(Sample(f"{busy} of {slots} slots", server.name, index, values))
-        return Report(f"Occupancy, model {options.model}", FIGURES, facts(options, field.setup), samples)
+        return Report(f"Occupancy, model {options.model}", FIGURES, facts(options, field), samples)
 
 
 async def one_round(server: Server, options: Options, slots: int, busy: int, index: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,7 +25,8 @@ OPTIONS = (
 
 def llama_server() -> Path:
     """The program: REMUDA_BENCH_LLAMA_SERVER, else the cached build, else built now (about seven minutes on two
-    cores). CMAKE_ARGS counts as for llama-cpp-python. Raises CalledProcessError when the build fails."""
+    cores). CMAKE_ARGS counts as for llama-cpp-python. Raises FileNotFoundError without
+    cmake, CalledProcessError when the build fails."""
     if chosen := os.environ.get(SERVER_VARIABLE):
         return Path(chosen)
     program = _folder() / "build" / "bin" / "llama-server"
@@ -60,6 +62,8 @@ def _download(folder: Path) -> None:
 
 
 def _build(source: Path, build: Path) -> None:
+    if shutil.which("cmake") is None:
+        raise FileNotFoundError(f"llama-server is built with cmake, which is not installed; or set {SERVER_VARIABLE}")
     print(f"Building llama-server in {build} (some minutes) ...")
     extra = shlex.split(os.environ.get("CMAKE_ARGS", ""))
     subprocess.run(["cmake", "-S", str(source), "-B", str(build), *OPTIONS, *extra], check=True)

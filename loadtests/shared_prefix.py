@@ -32,7 +32,7 @@ async def run(options: Options, streams: int) -> Report:
                 values = await one_round(server, options, streams, index)
                 if index >= 0:
                     samples.append(Sample(f"{streams} after one", server.name, index, values))
-        return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field.setup), samples)
+        return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples)
 
 
 async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.encoding import encode
-from gateway.errors import ApiError
+from gateway.errors import ApiError, openai_error
 from gateway.generation import Delta, Done, Reply, ToolCall
 from gateway.openai.frames import (
     END,
@@ -63,10 +63,10 @@ class ChatWriter:
         return rest + END
 
     def error(self, error: ApiError) -> bytes:
-        """As Ollama does: a blank chunk, and the stream ends without its end marker."""
-        del error
+        """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
+        the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
         blank = {**self._object([_choice({"content": ""})]), "model": ""}
-        return sse(blank)
+        return sse(blank | openai_error(error))
 
     def reply(self, reply: Reply) -> bytes:
         thinking = {"reasoning": reply.thinking} if reply.thinking else {}

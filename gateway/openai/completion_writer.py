@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from gateway.encoding import encode
-from gateway.errors import ApiError
+from gateway.errors import ApiError, openai_error
 from gateway.generation import Delta, Done, Reply
 from gateway.openai.frames import (
     END,
@@ -46,10 +46,10 @@ class CompletionWriter:
         return last + sse({**self._object([]), "usage": usage_of(event)}) + END
 
     def error(self, error: ApiError) -> bytes:
-        """As Ollama does: a blank chunk, and the stream ends without its end marker."""
-        del error
+        """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
+        the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
         choice = {"text": "", "index": 0, "finish_reason": None}
-        return sse({**self._object([choice]), "model": ""})
+        return sse({**self._object([choice]), "model": ""} | openai_error(error))
 
     def reply(self, reply: Reply) -> bytes:
         self._created = int(time.time())

@@ -9,7 +9,8 @@ import pytest
 from models_folder import install_script, models_folder
 from serving import Server, end_server, short_folder, start_server, until
 
-ENDLESS = {"model": "endless", "prompt": "?", "raw": True, "options": {"num_predict": -1}}
+ENDLESS = {"model": "endless", "prompt": "?", "raw": True, "options": {"num_ctx": 32768}}
+"""Without a limit a reply ends after ten contexts, which must not happen while a test runs."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,8 @@ def one_slot() -> Generator[Server]:
 def talking(server: Server) -> Generator[httpx.Response]:
     """A stream that has begun; leaving cuts the connection."""
     with httpx.stream("POST", f"{server.url}/api/generate", json=ENDLESS, timeout=20) as reply:
-        next(reply.iter_lines())
+        lines = reply.iter_lines()  # kept: its end would close the connection
+        next(lines)
         yield reply
 
 

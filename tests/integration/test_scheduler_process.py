@@ -150,7 +150,9 @@ async def test_a_request_cannot_be_submitted_twice(scheduler: Scheduler) -> None
 
 
 async def test_garbage_is_dropped_and_the_scheduler_serves_on(scheduler: Scheduler) -> None:
-    ready = wire.Uplink(worker_ready=wire.WorkerReady(slots=1, model=SPEC)).SerializeToString()
+    ready = wire.Uplink(
+        worker_ready=wire.WorkerReady(slots=1, model=pb.ModelSpec(model_path="/other"))
+    ).SerializeToString()
     stop = wire.Uplink(worker_failed=wire.WorkerFailed(error="x")).SerializeToString()
     for identity in ("host:x", "worker:1", "worker:x", "worker:-5", f"worker:{1 << 70}", "stranger", "\udcff"):
         peer = scheduler.peer(identity.encode(errors="surrogateescape").decode("latin-1"))

@@ -1,5 +1,7 @@
 """From the bytes of tokens to text that may be sent."""
 
+from itertools import pairwise
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ stops = st.text(alphabet="abé😀 ", min_size=1, max_size=5)
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     bounds = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(bounds)]
 
 
 def streamed(stream: TextStream, pieces: list[bytes]) -> list[str]:

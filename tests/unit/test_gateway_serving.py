@@ -11,7 +11,7 @@ from gateway_world import BUNDLE, FINISHED, QUEUED, RUNNING, STOP, USAGE, Call, 
 
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED
 from remuda.v1 import serving_pb2 as pb
-from remuda.v1 import wire_pb2
+from remuda.v1 import store_pb2, wire_pb2
 
 CHAT = {"model": "cria", "messages": [{"role": "user", "content": "hi"}]}
 GENERATE = {"model": "cria", "prompt": "hi"}
@@ -172,6 +172,17 @@ async def test_a_client_that_leaves_cancels_its_request_in_any_state(world: Worl
     await running
 
 
+async def test_a_gateway_that_stops_tells_its_streams(world: World) -> None:
+    call = Call(world.app, "/api/chat", CHAT)
+    running = asyncio.create_task(call.run())
+    world.push(request := await world.running(), "some")
+    await call.chunk()
+    running.cancel()
+    assert await call.chunk() == {"error": "the server is shutting down"}
+    assert await world.scheduler.cancelled.get() == request.request_id
+    await running
+
+
 async def test_a_running_stream_survives_the_schedulers_restart(world: World) -> None:
     call = Call(world.app, "/api/chat", CHAT)
     running = asyncio.create_task(call.run())
@@ -244,7 +255,7 @@ async def test_errors_have_ollamas_status_and_text(
 
 
 async def test_a_model_without_an_ability_says_so(world: World) -> None:
-    world.store.bundle = type(BUNDLE)()
+    world.store.bundle = store_pb2.Bundle()
     world.store.bundle.CopyFrom(BUNDLE)
     world.store.bundle.capabilities[:] = ["completion"]
     thinking = await world.client.post("/api/chat", json={**CHAT, "think": True})
@@ -269,6 +280,41 @@ async def test_a_chat_that_does_not_fit_is_refused_but_old_messages_go_first(wor
 async def test_a_long_generate_loses_its_middle(world: World) -> None:
     body = {**GENERATE, "prompt": "old words " * 100, "options": {"num_ctx": 64}}
     assert len(wire_pb2.Work.FromString((await submitted(world, body)).work).prompt) == 64 - (64 - 4) // 2
+
+
+GO_TEMPLATE = (
+    "{{ range .Tools }}{{ .Function.Name }}{{ end }}{{ range .Messages }}[{{ .Role }}]{{ if .Thinking }}<think>"
+    "{{ .Thinking }}</think>{{ end }}{{ .Content }}{{ if .ToolCalls }}[CALLS]{{ end }}{{ end }}"
+)
+
+
+async def test_a_go_template_model_calls_while_it_streams(world: World) -> None:
+    world.store.bundle = store_pb2.Bundle()
+    world.store.bundle.CopyFrom(BUNDLE)
+    world.store.bundle.jinja_template = ""
+    world.store.bundle.go_template = GO_TEMPLATE
+    rendered = await world.client.post("/api/chat", json={**CHAT, "tools": TOOLS, "_debug_render_only": True})
+    assert rendered.json()["_debug_info"]["rendered_template"] == "f[user]hi"
+    call = await post(world, "/api/chat", {**CHAT, "tools": TOOLS})
+    request = await world.running()
+    world.push(request, '<think>hm</think>Well[CALLS]f{"x": 1}')
+    world.push(request, " ignored", finished=STOP)
+    first, last = (json.loads(line) for line in (await call).text.splitlines())
+    message = first["message"]
+    assert (message["thinking"], message["content"]) == ("hm", "Well")
+    assert message["tool_calls"][0]["function"] == {"index": 0, "name": "f", "arguments": {"x": 1}}
+    assert (first["done"], last["done"], "tool_calls" in last["message"]) == (False, True, False)
+
+
+async def test_tool_syntax_that_is_not_understood_is_refused(world: World) -> None:
+    world.store.bundle = store_pb2.Bundle()
+    world.store.bundle.CopyFrom(BUNDLE)
+    world.store.bundle.jinja_template = "{{ tools }}{{ messages }}"
+    reply = await world.client.post("/api/chat", json={**CHAT, "tools": TOOLS})
+    assert (reply.status_code, reply.json()) == (
+        501,
+        {"error": "the tool call syntax of this model is not implemented yet"},
+    )
 
 
 @pytest.mark.parametrize(("body", "reason"), [({}, "load"), ({"keep_alive": 0}, "unload")])

@@ -164,11 +164,13 @@ async def test_an_empty_reply_still_has_a_role() -> None:
 @pytest.mark.parametrize(
     ("path", "body"), [("/chat/completions", CHAT), ("/completions", {"model": "c", "prompt": "p"})]
 )
-async def test_a_failure_in_a_stream_is_a_blank_chunk_without_an_end_marker(path: str, body: dict[str, Any]) -> None:
+async def test_a_failure_in_a_stream_is_a_blank_chunk_with_the_error_and_no_end_marker(
+    path: str, body: dict[str, Any]
+) -> None:
     chunks = await stream(path, body, Delta("x"), ApiError(500, "the worker died"))
     assert len(chunks) == 2
     assert chunks[-1]["model"] == ""
-    assert "died" not in json.dumps(chunks)
+    assert chunks[-1]["error"] == {"message": "the worker died", "type": "api_error", "param": None, "code": None}
 
 
 async def test_a_whole_completion_drops_thoughts() -> None:
