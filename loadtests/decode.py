@@ -54,7 +54,7 @@ def label(streams: int) -> str:
 
 def values(found: dict[str, Measurement], name: str) -> dict[str, float]:
     """A contender's figures, without the decode rate of streams that never decoded together, and with what a decoded
-    token costs beyond the floor: microseconds of wall time, everything outside `llama_decode` that is not hidden by it."""
+    token costs beyond the floor: microseconds of wall time outside `llama_decode`, as far as it does not hide them."""
     measurement = found[name]
     figures = {key: value for key, value in asdict(measurement).items() if value}
     floor = found[FLOOR].decode_rate if FLOOR in found and name != FLOOR else 0.0

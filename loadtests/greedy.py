@@ -25,7 +25,8 @@ SHOWN = 32
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is compared, on a shape of loadtests/models.py or a GGUF file: the first `prompts` of the texts, `tokens` each, at each number of requests at once."""
+    """What is compared, on a shape of loadtests/models.py or a GGUF file: the first `prompts` of the texts, `tokens`
+    each, at each number of requests at once."""
 
     model: str
     tokens: int

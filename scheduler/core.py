@@ -35,7 +35,8 @@ class Core:
         self.replicas: dict[int, Replica] = {}
         self.requests: dict[RequestKey, Request] = {}
         self.queues: dict[ModelKey, Queue] = {}
-        self._next_replica = first_replica
+        self._first_replica = self._next_replica = first_replica
+        self._arrivals = 0
         self._commands: list[Command] = []
         self._now = 0
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -76,17 +77,16 @@ class Core:
 
     def _submitted(self, event: events.Submitted) -> None:
         request = event.request
+        if self.waiting >= self.policy.max_queue and not self._runs_at_once(request):
+            self._reject(request, pb.Rejected.CODE_QUEUE_FULL, notices.QUEUE_FULL)
+            return
+        self._arrivals += 1
+        request.arrival = self._arrivals
         queue = self.queues.setdefault(request.model, Queue())
         self.requests[request.key] = request
         queue[request.key] = request
-        others = self.waiting - 1
         self._advance(request.model)
-        if request.key not in queue:
-            return
-        if others >= self.policy.max_queue:
-            self._reject(request, pb.Rejected.CODE_QUEUE_FULL, notices.QUEUE_FULL)
-            self._abandon_unwanted_load(request.model)
-        else:
+        if request.key in queue:
             self._tell_position(request, len(queue) - 1)
 
     def _cancelled(self, event: events.Cancelled) -> None:
@@ -139,7 +139,12 @@ class Core:
             self._notify(request, notices.loading(event.fraction))
 
     def _worker_ready(self, event: events.WorkerReady) -> None:
-        replica = self.replicas.get(event.replica) or self._adopt(event)
+        replica = self.replicas.get(event.replica)
+        if replica is None and event.replica >= self._first_replica:
+            # one of ours that its host has reported gone: its last words, or a process that nobody accounts for
+            self._say(commands.StopWorker(event.host, event.replica))
+            return
+        replica = replica or self._adopt(event)
         if replica.state is ReplicaState.STARTING:
             replica.state = ReplicaState.READY
         replica.progress = 1.0
@@ -199,7 +204,8 @@ class Core:
     # ---- decisions ----
 
     def _advance_all(self) -> None:
-        for model in list(self.queues):
+        """Who has waited longest comes first, so that no model keeps another from ever being loaded."""
+        for model in sorted(self.queues, key=lambda model: next(iter(self.queues[model].values())).arrival):
             self._advance(model)
 
     def _advance(self, model: ModelKey) -> None:
@@ -219,6 +225,15 @@ class Core:
             del queue[head.key]
             self._dispatch(head, replica)
         self.queues.pop(model, None)
+
+    def _runs_at_once(self, request: Request) -> bool:
+        replica = self._replica_for(request.model)
+        return (
+            replica is not None
+            and replica.free_slots > 0
+            and request.model not in self.queues
+            and not needs_reload(replica.spec.options, request.spec.options)
+        )
 
     def _replica_for(self, model: ModelKey) -> Replica | None:
         candidates = [replica for replica in self.replicas.values() if replica.model == model]
@@ -243,10 +258,7 @@ class Core:
         if place is None:
             return  # a host will join; until then the request waits
         if len(self.replicas) >= placement.max_resident(self.policy.max_loaded_models, self.hosts):
-            leaving = any(r.state in (ReplicaState.DRAINING, ReplicaState.STOPPING) for r in self.replicas.values())
-            victim = None if leaving else placement.choose_victim(self.replicas.values())
-            if victim is not None:
-                self._drain(victim)
+            self._make_room()
             return
         host, device = place
         keep_alive = self.policy.keep_alive_ns if request.keep_alive_ns is None else request.keep_alive_ns
@@ -256,6 +268,16 @@ class Core:
         self._next_replica += 1
         self.replicas[replica.id] = replica
         self._say(commands.StartWorker(replica))
+
+    def _make_room(self) -> None:
+        """Drains a replica, unless those that leave already make room for all models that wait for it."""
+        serving = [r.model for r in self.replicas.values() if r.state in (ReplicaState.STARTING, ReplicaState.READY)]
+        wanted = self.queues.keys() - set(serving)
+        if len(serving) + len(wanted) <= placement.max_resident(self.policy.max_loaded_models, self.hosts):
+            return
+        victim = placement.choose_victim(self.replicas.values())
+        if victim is not None:
+            self._drain(victim)
 
     def _drain(self, replica: Replica) -> None:
         replica.state = ReplicaState.DRAINING

@@ -29,7 +29,8 @@ class Dispatcher:
         self._links = links
         self._submitters: dict[RequestKey, Notices] = {}
         self._deadline: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
+        self.next_change = asyncio.Event()
+        """Set at the next change of the state, and replaced by a new one then."""
 
     def handle(self, event: Event) -> None:
         """Gives the core one event and carries out what it says."""
@@ -40,7 +41,8 @@ class Dispatcher:
             else:
                 _log_command(command)
                 self._links.send(command)
-        self._changed.set()
+        self.next_change.set()
+        self.next_change = asyncio.Event()
         self._arm()
 
     @contextmanager
@@ -55,17 +57,13 @@ class Dispatcher:
             if self._submitters.pop(key, None) is not None:
                 self.handle(events.Cancelled(key))
 
-    def is_submitted(self, key: RequestKey) -> bool:
-        return key in self._submitters
+    def is_known(self, key: RequestKey) -> bool:
+        """Whether this attempt was submitted and has not ended."""
+        return key in self._submitters or key in self.core.requests
 
     def state(self) -> pb.SchedulerState:
         """The present state, with Unix times."""
         return watch.state(self.core, time.monotonic_ns(), time.time_ns())
-
-    async def changed(self) -> None:
-        """Returns at the next change of the state."""
-        self._changed.clear()
-        await self._changed.wait()
 
     async def tick(self) -> None:
         """Lets time pass for the core, for ever."""

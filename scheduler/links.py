@@ -37,7 +37,7 @@ class Links:
             try:
                 kind, _, name = identity.decode().partition(":")
                 uplink = wire.Uplink.FromString(b"".join(payload))
-                told = list(_from_host(name, uplink) if kind == "host" else _from_worker(int(name), uplink))
+                told = list(_from_host(name, uplink) if kind == "host" else _from_worker(_number(name), uplink))
             except (DecodeError, UnicodeDecodeError, ValueError) as error:
                 log.warning("unreadable message dropped", peer=repr(identity), error=str(error))
                 continue
@@ -78,6 +78,13 @@ class Links:
     def _to(self, identity: str, message: wire.Downlink) -> None:
         # a ROUTER drops what has no peer and never blocks, so the future is done at once
         self._socket.send_multipart([identity.encode(), message.SerializeToString()])  # pyright: ignore[reportUnknownMemberType]
+
+
+def _number(name: str) -> int:
+    number = int(name)
+    if not 0 <= number < 1 << 64:
+        raise ValueError(f"{name} is no worker's number")
+    return number
 
 
 def _from_host(host: str, uplink: wire.Uplink) -> Iterator[Event]:

@@ -52,6 +52,7 @@ class Request:
     state: RequestState = RequestState.WAITING
     replica: int | None = None
     position: int = -1  # as last told to the client
+    arrival: int = 0  # counts submissions: who waits longest has the lowest
 
     @property
     def model(self) -> ModelKey:

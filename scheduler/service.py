@@ -35,7 +35,7 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
 
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> AsyncIterator[pb.RequestEvent]:
         key = RequestKey(request.request_id, request.attempt)
-        if self._dispatcher.is_submitted(key):
+        if self._dispatcher.is_known(key):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this attempt was submitted already")
         submission = Request(key, request.model, _keep_alive(request.keep_alive), request.gateway, request.work)
         with self._dispatcher.submitted(events.Submitted(submission)) as told:
@@ -70,8 +70,9 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.SchedulerState]:
         while True:
+            change = self._dispatcher.next_change
             yield self._dispatcher.state()
-            await asyncio.gather(self._dispatcher.changed(), asyncio.sleep(WATCH_INTERVAL_S))
+            await asyncio.gather(change.wait(), asyncio.sleep(WATCH_INTERVAL_S))
 
 
 def _keep_alive(message: pb.KeepAlive) -> int | None:

@@ -68,7 +68,8 @@ clear_progress() {
 require_compilers
 make_venv
 : >"$log"
-echo "Installing $lock into .venv. The first time, llama.cpp is compiled: that takes a few minutes."
+echo "Installing the packages of $lock into .venv (log: $log)."
+if [ "$lock" = requirements.lock ]; then echo "The first time, llama.cpp is compiled: that takes a few minutes."; fi
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input)
 # pip itself first: an older one forgets the wheel of llama.cpp and compiles it in every clone
 logged "${pip[@]}" --require-hashes -r requirements-build.lock

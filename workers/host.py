@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine
-from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -28,7 +26,7 @@ class Host:
         self._name = name
         self._settings = settings
         self._probe = Probe()
-        self._workers: dict[int, asyncio.subprocess.Process] = {}
+        self._workers: dict[int, asyncio.Event] = {}  # those ordered and not yet reported gone; set = to be stopped
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
         self._scheduler = self._context.socket(zmq.DEALER)
@@ -43,9 +41,9 @@ class Host:
 
     async def close(self) -> None:
         """Stops all workers."""
-        await asyncio.gather(*(stop_worker(process) for process in self._workers.values()))
-        for task in self._tasks:
-            task.cancel()
+        for stop in self._workers.values():
+            stop.set()
+        await asyncio.gather(*self._tasks)
         self._context.destroy(linger=0)
 
     async def _receive(self) -> None:
@@ -59,32 +57,40 @@ class Host:
     async def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "start_worker":
-                self._begin(self._run_worker(message.start_worker))
+                self._start(message.start_worker)
             case "stop_worker":
-                self._stop(message.stop_worker.worker)
+                if stop := self._workers.get(message.stop_worker.worker):
+                    stop.set()
             case "identify":
                 await self._say_hello()
             case other:
                 log.warning("message not for a host dropped", kind=other)
 
-    async def _run_worker(self, start: wire.StartWorker) -> None:
-        """The whole life of one worker, to the report of its end."""
-        try:
-            process = await spawn_worker(start, self._name, self._settings.spin_count)
-        except OSError as error:
-            await self._say_exited(start.worker, f"the process could not be started: {error.strerror}")
-            return
-        self._workers[start.worker] = process
-        log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
-        reason = exit_reason(await process.wait())
-        del self._workers[start.worker]
-        log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
-        await self._say_exited(start.worker, reason)
+    def _start(self, start: wire.StartWorker) -> None:
+        stop = self._workers[start.worker] = asyncio.Event()
+        task = asyncio.create_task(self._run_worker(start, stop))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _stop(self, worker: int) -> None:
-        process = self._workers.get(worker)
-        if process is not None:
-            self._begin(stop_worker(process))
+    async def _run_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> None:
+        """The whole life of one worker, from the order to the report of its end."""
+        try:
+            reason = await self._keep_worker(start, stop)
+        except OSError as error:
+            reason = f"the process could not be started: {error.strerror}"
+        log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
+        del self._workers[start.worker]
+        await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=start.worker, reason=reason)))
+
+    async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> str:
+        """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
+        process = await spawn_worker(start, self._name, self._settings.spin_count)
+        log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
+        waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        waiting[1].cancel()
+        await stop_worker(process)
+        return exit_reason(await process.wait())
 
     async def _report(self) -> None:
         while True:
@@ -96,16 +102,8 @@ class Host:
         hello = wire.HostHello(host=self._name, devices=self._probe.devices(), workers=list(self._workers))
         await self._send(wire.Uplink(host_hello=hello))
 
-    async def _say_exited(self, worker: int, reason: str) -> None:
-        await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=worker, reason=reason)))
-
     async def _send(self, message: wire.Uplink) -> None:
         await self._scheduler.send(message.SerializeToString())
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:

@@ -1,8 +1,10 @@
 """`remuda serve`."""
 
 import os
+import warnings
 
 from remuda.cli.errors import CommandError
+from remuda.logs import get_logger
 from remuda.process import begin_process
 from remuda.settings import Settings
 from remuda.supervisor.errors import StartError
@@ -14,8 +16,11 @@ def serve() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from remuda.supervisor.supervisor import serve as supervise
 
-    settings = Settings()
+    with warnings.catch_warnings(record=True) as unreadable:
+        settings = Settings()
     begin_process("serve", settings)
+    for warning in unreadable:
+        get_logger().warning(str(warning.message))
     try:
         supervise(settings)
     except StartError as error:

@@ -35,6 +35,7 @@ def programs(endpoints: Endpoints, gateways: int) -> list[Program]:
 def child_environment(endpoints: Endpoints, listen_fd: int) -> dict[str, str]:
     """This process's environment and what children have to know."""
     return {
+        "PYTHONWARNINGS": "ignore::UserWarning",  # of unreadable settings, which `remuda serve` has logged for all
         **os.environ,
         RUN_DIR_VARIABLE: str(endpoints.folder),
         "REMUDA_PARENT_PID": str(os.getpid()),

@@ -101,6 +101,8 @@ class Engine:
             sequence.end(FinishReason.ERROR, "the prompt is longer than the context length")
         elif not all(0 <= token < self._vocabulary.size for token in sequence.prompt):
             sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary")
+        elif 0 <= sequence.num_predict <= sequence.resumed and sequence.resumed:
+            sequence.end(FinishReason.LENGTH)
         elif sequence.grammar:
             self._compiling[sequence.key] = self._grammars.compile(sequence.grammar)
 

@@ -21,6 +21,9 @@ into again."""
 GROUPS_PER_CANDIDATE = 8
 """Groups at least, for each of the k: with fewer the threshold would let too many through."""
 
+LEFT_OUT = 1e-6
+"""Part of the probability mass that may be left out where top-p looks at all of it: the rounding of float32."""
+
 MARGINS = (16.0, 32.0)
 """How far below the best logit to look for the probability mass that top-p or min-p can keep, before the whole row."""
 
@@ -79,10 +82,11 @@ def _with_mass(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.i
         return everything
     if params.top_p < 1:
         weights = np.exp(row - best)
-        needed = params.top_p * float(weights.sum(dtype=np.float64))
+        # top-p is a part of the whole mass, so what is left out must be too little to matter
+        needed = max(params.top_p, 1 - LEFT_OUT) * float(weights.sum(dtype=np.float64))
         for margin in MARGINS:
             inside = np.flatnonzero(row >= best - margin)
-            if float(weights[inside].sum(dtype=np.float64)) > needed * (1 + 1e-6):
+            if float(weights[inside].sum(dtype=np.float64)) >= needed:
                 return inside
     elif params.min_p > 0:
         return np.flatnonzero(row >= best + np.log(params.min_p) - 1e-3)

@@ -32,7 +32,7 @@ class ChainParams:
             temperature=_column([p.temperature for p in params]),
             top_k=_column([p.top_k if p.top_k > 0 else np.inf for p in params]),
             top_p=_column([p.top_p for p in params]),
-            min_p=_column([p.min_p for p in params]),
+            min_p=_column([min(max(p.min_p, 0.0), 1.0) for p in params]),
             typical_p=_column([p.typical_p for p in params]),
         )
 
