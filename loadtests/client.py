@@ -73,7 +73,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._gate is not None and len(self.reads) < self._chunks:
             self._gate.pass_one()  # a stream that ended early must not keep the others waiting
-        self.closed.set_result(None)
+        if not self.closed.done():  # else the whole run was cancelled
+            self.closed.set_result(None)
 
 
 @dataclass(slots=True)

@@ -39,14 +39,18 @@ class Server:
     log: Path
 
     async def run(self, asks: list[Ask]) -> list[Stream]:
-        """Runs the streams at once, from a client process of their own. Raises ChildError when that process fails."""
+        """Runs the streams at once, from a client process of their own. Raises ChildError when that process or a
+        stream fails."""
         job = Job(port=self.port, dialect=self.name, asks=asks)
         log = self.log.with_name(f"{self.name}-client.log")
         async with child([sys.executable, "-m", "loadtests.client"], log) as client:
             answer, _ = await client.communicate(job.model_dump_json().encode())
         if client.returncode:
             raise failure(f"the client of {self.name} failed", log)
-        return STREAMS.validate_json(answer)
+        streams = STREAMS.validate_json(answer)
+        if errors := [stream.error for stream in streams if stream.error]:
+            raise failure(f"{self.name}, {len(errors)} of {len(streams)} streams failed: {errors[0]}", self.log)
+        return streams
 
 
 @dataclass(frozen=True, slots=True)

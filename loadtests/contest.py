@@ -21,6 +21,7 @@ from loadtests.setup import Setup
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""
+EVERYBODY = frozenset({FLOOR, PEER, REMUDA})
 QUIET = 0.5
 """Load average above which a warning is printed."""
 
@@ -36,6 +37,7 @@ class Options:
     prompt_tokens: int
     threads: int
     only: frozenset[str]
+    """Contenders that take part; empty = all that the case knows."""
     seed: int
 
 
@@ -51,7 +53,7 @@ class Contest:
 
 
 @asynccontextmanager
-async def contest(options: Options, slots: int, context: int) -> AsyncGenerator[Contest]:
+async def contest(options: Options, slots: int, context: int, *, with_floor: bool = False) -> AsyncGenerator[Contest]:
     """Makes or finds the model and the peer, starts who takes part, and stops them at the end."""
     path = model_file(SHAPES[options.model], vocabularies())
     setup = Setup(
@@ -61,16 +63,16 @@ async def contest(options: Options, slots: int, context: int) -> AsyncGenerator[
         threads=options.threads or physical_cores(),
     )
     async with AsyncExitStack() as stack:
-        yield await enter(stack, setup, options.only)
+        absent = frozenset[str]() if with_floor else frozenset({FLOOR})
+        yield await enter(stack, setup, (options.only or EVERYBODY) - absent)
 
 
-async def enter(stack: AsyncExitStack, setup: Setup, only: frozenset[str]) -> Contest:
-    """Starts the contenders named in `only` (empty = all) for the life of `stack`."""
+async def enter(stack: AsyncExitStack, setup: Setup, chosen: frozenset[str]) -> Contest:
+    """Starts the contenders named in `chosen` for the life of `stack`."""
     load_before = round(os.getloadavg()[0], 2)
     if load_before > QUIET:
         print(f"This machine is busy (load average {load_before}): the figures will say little.", file=sys.stderr)
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remuda-bench-")))
-    chosen = only or frozenset({FLOOR, PEER, REMUDA})
     floor = await stack.enter_async_context(contenders.floor(setup, logs)) if FLOOR in chosen else None
     servers: list[Server] = []
     if PEER in chosen:

@@ -25,7 +25,7 @@ async def run(options: Options, streams: list[int]) -> Report:
     """Round-robin: in every round, for every number of streams, each contender in turn with the same prompts."""
     samples: list[Sample] = []
     context = options.prompt_tokens + options.tokens + 64
-    async with contest(options, max(streams), context) as field:
+    async with contest(options, max(streams), context, with_floor=True) as field:
         for index in range(-options.warmup, options.rounds):
             for count in streams:
                 found = await one_round(field, options, count, index)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+OBJECT = TypeAdapter(dict[str, Any])
 
 MODEL = "bench"
 """The name under which Remuda serves the benchmark's model."""
@@ -71,7 +72,7 @@ class Ollama:
     def read(self, line: bytes) -> Chunk | None:
         if not line.strip():
             return None
-        answer: Any = orjson.loads(line)
+        answer = json_object(line)
         if "error" in answer:
             return Chunk(error=str(answer["error"]))
         return Chunk(
@@ -97,7 +98,7 @@ class LlamaServer:
             return Chunk(error=line.decode(errors="replace"))
         if kind != b"data":
             return None
-        answer: Any = orjson.loads(data)
+        answer = json_object(data)
         if "error" in answer:
             return Chunk(error=str(answer["error"]))
         return Chunk(
@@ -107,6 +108,14 @@ class LlamaServer:
             tokens=answer.get("tokens_predicted", 0),
             prompt_tokens=answer.get("tokens_evaluated", 0),
         )
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """What is no JSON object (a proxy's error page, half a line) becomes an error that quotes it."""
+    try:
+        return OBJECT.validate_json(text)
+    except ValidationError:
+        return {"error": f"unexpected answer: {text[:200]!r}"}
 
 
 DIALECTS: dict[str, Dialect] = {"remuda": Ollama(), "llama-server": LlamaServer()}

@@ -12,7 +12,6 @@ from loadtests.client import Stream
 from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import enter, physical_cores
 from loadtests.dialects import Ask
-from loadtests.measurement import StreamError
 from loadtests.models import SHAPES, model_file
 from loadtests.peer import vocabularies
 from loadtests.prompts import GREEDY
@@ -63,7 +62,7 @@ def model_path(name: str) -> Path:
 
 
 async def answers(server: Server, settings: Settings, concurrency: int) -> list[Stream]:
-    """The answers to all prompts, so many at a time. Raises StreamError."""
+    """The answers to all prompts, so many at a time."""
     asks = [
         Ask(prompt=prompt, tokens=settings.tokens, temperature=0, ignore_end=False)
         for prompt in GREEDY[: settings.prompts]
@@ -71,9 +70,6 @@ async def answers(server: Server, settings: Settings, concurrency: int) -> list[
     streams: list[Stream] = []
     for start in range(0, len(asks), concurrency):
         streams += await server.run(asks[start : start + concurrency])
-    for stream in streams:
-        if stream.error:
-            raise StreamError(f"{server.name}: {stream.error}")
     return streams
 
 

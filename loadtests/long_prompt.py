@@ -45,7 +45,7 @@ async def one_round(server: Server, options: Options, streams: int, index: int) 
     short = fresh_prompts(streams, SHORT_PROMPT, options.seed, "short", index)
     asks = [Ask(prompt=prompt, tokens=options.tokens, seed=number) for number, prompt in enumerate(short)]
     found = await server.run([*asks, Ask(prompt=long, tokens=LONG_ANSWER, after_chunks=BEFORE)])
-    measure(found)  # for its complaint about failed streams
+    measure(found)  # for its complaint about streams without text
     return figures(found[:-1], found[-1])
 
 

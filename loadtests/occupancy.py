@@ -44,7 +44,7 @@ async def one_round(server: Server, options: Options, slots: int, busy: int, ind
         [ask(options, prompt, number, number in chosen) for number, prompt in enumerate(prompts[:slots])]
     )
     dense = await server.run([ask(options, prompt, number, True) for number, prompt in enumerate(prompts[slots:])])
-    measure(scattered)  # for its complaint about failed streams
+    measure(scattered)  # for its complaint about streams without text
     measure(dense)
     rates = settled_rate([scattered[number] for number in chosen]), settled_rate(dense)
     return {"scattered": rates[0], "dense": rates[1], "share": rates[0] / rates[1] if rates[1] else 0.0}

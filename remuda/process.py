@@ -31,7 +31,7 @@ def begin_process(title: str, settings: Settings) -> None:
 
 
 def run_process(title: str, main: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
-    """Runs an asyncio process until `main` returns. SIGTERM and SIGINT set the event, upon which `main` has to return."""
+    """Runs an asyncio process until `main` returns. SIGTERM and SIGINT set the event, upon which `main` returns."""
     settings = Settings()
     if parent := os.environ.get("REMUDA_PARENT_PID"):
         die_with_parent(int(parent))

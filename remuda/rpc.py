@@ -32,8 +32,7 @@ async def start_server(target: str, register: Callable[[grpc.aio.Server], None])
     register(server)
     checks = cast(Any, health).aio.HealthServicer()  # the package ships no types
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
-    path = Path(target.removeprefix("unix:"))
-    path.unlink(missing_ok=True)
+    _remove_socket(target)
     before = os.umask(0o177)
     try:
         server.add_insecure_port(target)
@@ -42,3 +41,8 @@ async def start_server(target: str, register: Callable[[grpc.aio.Server], None])
         os.umask(before)
     await checks.set("", cast(Any, health_pb2).HealthCheckResponse.SERVING)
     return server
+
+
+def _remove_socket(target: str) -> None:
+    """A predecessor that was killed leaves its socket behind."""
+    Path(target.removeprefix("unix:")).unlink(missing_ok=True)

@@ -14,6 +14,10 @@ from scheduler.commands import Command
 from scheduler.events import Event
 from scheduler.model import ModelKey, Queue, Replica, ReplicaState, Request, RequestKey, RequestState, needs_reload
 
+IDENTIFY_TIMEOUT_NS = 2_000_000_000
+"""How long a restarted scheduler starts no worker because one that it found has not said yet what it is. One that
+serves says so within a step; one that is loading cannot, and is adopted when it is ready."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -37,6 +41,7 @@ class Core:
         self.queues: dict[ModelKey, Queue] = {}
         self._first_replica = self._next_replica = first_replica
         self._arrivals = 0
+        self._unidentified: dict[int, int] = {}  # workers of an earlier scheduler: until when they are waited for
         self._commands: list[Command] = []
         self._now = 0
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -71,6 +76,7 @@ class Core:
         """When `Ticked` is due next: the earliest keep-alive or load time-out."""
         limits = [replica.expires_at_ns for replica in self.replicas.values()]
         limits += [self._load_deadline(replica) for replica in self.replicas.values()]
+        limits += self._unidentified.values()
         return min((limit for limit in limits if limit is not None), default=None)
 
     # ---- requests ----
@@ -121,6 +127,7 @@ class Core:
         for replica in gone:
             self._remove(replica, "its worker host was restarted")
         for replica_id in event.workers - self.replicas.keys():
+            self._unidentified.setdefault(replica_id, self._now + IDENTIFY_TIMEOUT_NS)
             self._say(commands.Identify(replica_id))
         self._advance_all()
 
@@ -145,6 +152,7 @@ class Core:
             self._say(commands.StopWorker(event.host, event.replica))
             return
         replica = replica or self._adopt(event)
+        self._unidentified.pop(replica.id, None)
         if replica.state is ReplicaState.STARTING:
             replica.state = ReplicaState.READY
         replica.progress = 1.0
@@ -160,6 +168,7 @@ class Core:
             self._reject_all(replica.model, pb.Rejected.CODE_LOAD_FAILED, event.error)
 
     def _worker_exited(self, event: events.WorkerExited) -> None:
+        self._unidentified.pop(event.replica, None)
         replica = self.replicas.get(event.replica)
         if replica is None:
             return
@@ -192,9 +201,17 @@ class Core:
             elif (limit := self._load_deadline(replica)) is not None and limit <= self._now:
                 self._stop(replica)
                 self._reject_all(replica.model, pb.Rejected.CODE_LOAD_FAILED, notices.LOAD_STALLED)
+        self._give_up_identifying()
         for queue in self.queues.values():
             for position, request in enumerate(queue.values()):
                 self._tell_position(request, position)
+
+    def _give_up_identifying(self) -> None:
+        late = [replica for replica, limit in self._unidentified.items() if limit <= self._now]
+        for replica in late:
+            del self._unidentified[replica]
+        if late:
+            self._advance_all()
 
     def _load_deadline(self, replica: Replica) -> int | None:
         if replica.state is not ReplicaState.STARTING or self.policy.load_timeout_ns <= 0:
@@ -255,8 +272,8 @@ class Core:
     def _make_resident(self, request: Request) -> None:
         """Starts a worker for the request's model, or makes room for it."""
         place = placement.choose_device(request.spec, self.hosts)
-        if place is None:
-            return  # a host will join; until then the request waits
+        if place is None or self._unidentified:
+            return  # a host will join, or a worker tells that it has this very model; until then the request waits
         if len(self.replicas) >= placement.max_resident(self.policy.max_loaded_models, self.hosts):
             self._make_room()
             return

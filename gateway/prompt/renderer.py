@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from gateway.errors import ApiError
-from gateway.prompt.sandbox import HEADER, OUT_OF_MEMORY
+from gateway.prompt.sandbox import HEADER
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
 from remuda.settings import Settings
@@ -51,7 +51,7 @@ class TemplateRenderer:
         return answer["text"]
 
     async def _ask(self, question: bytes) -> bytes:
-        process = self._idle.pop() if self._idle else await self._spawn()
+        process = await self._take()
         answer = None
         try:
             async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
@@ -59,13 +59,27 @@ class TemplateRenderer:
             return answer
         except TimeoutError:
             raise ApiError(500, "template: it took too long to render") from None
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise ApiError(500, f"template: {OUT_OF_MEMORY}") from None
+        except (
+            asyncio.IncompleteReadError,
+            ConnectionError,
+            RuntimeError,
+        ):  # the last one is uvloop's for a closed pipe
+            raise ApiError(500, "template: the process that rendered it died") from None
         finally:
             if answer is not None and not self._closed:
                 self._idle.append(process)
             else:  # it is still busy with something nobody waits for
                 await asyncio.shield(_end(process))
+
+    async def _take(self) -> Process:
+        """An idle process that is alive, or a new one."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None and process.stdin is not None and not process.stdin.is_closing():
+                return process
+            await _end(process)
+            log.warning("a template process died", status=process.returncode)
+        return await self._spawn()
 
     async def _spawn(self) -> Process:
         settings = self._settings

@@ -9,6 +9,7 @@ import os
 import resource
 import struct
 import sys
+import traceback
 from typing import Any, BinaryIO
 
 import orjson
@@ -51,6 +52,9 @@ def _answer(question: dict[str, Any], cache_size: int) -> dict[str, str]:
         return {"error": str(error)}
     except MemoryError:
         return {"error": OUT_OF_MEMORY}
+    except Exception:
+        traceback.print_exc()
+        return {"error": "it could not be rendered"}
 
 
 def _render(question: dict[str, Any], cache_size: int) -> str:

@@ -196,33 +196,23 @@ class Setting:
 
 
 SETTINGS: list[Setting] = [
-    Setting(
-        "OLLAMA_HOST", "sets the address on which the server listens", "the listen address", "127.0.0.1:11434"
-    ),
-    Setting(
-        "OLLAMA_NUM_PARALLEL", "sets the number of slots per replica", "the number of parallel requests", "4"
-    ),
-    Setting(
-        "OLLAMA_MAX_QUEUE", "limits how many requests may wait in the queue", "the length of the queue", "512"
-    ),
+    Setting("OLLAMA_HOST", "sets the address on which the server listens", "the listen address", "127.0.0.1:11434"),
+    Setting("OLLAMA_NUM_PARALLEL", "sets the number of slots per replica", "the number of parallel requests", "4"),
+    Setting("OLLAMA_MAX_QUEUE", "limits how many requests may wait in the queue", "the length of the queue", "512"),
     Setting(
         "OLLAMA_KEEP_ALIVE",
         "sets how long a model stays loaded after a request",
         "how long a model stays loaded",
         "5m",
     ),
-    Setting(
-        "OLLAMA_MODELS", "sets the folder of the model files", "the folder of the models", "~/.ollama/models"
-    ),
+    Setting("OLLAMA_MODELS", "sets the folder of the model files", "the folder of the models", "~/.ollama/models"),
     Setting("OLLAMA_CONTEXT_LENGTH", "sets the context length in tokens", "the context length"),
     Setting(
         "OLLAMA_MAX_LOADED_MODELS",
         "limits how many models are loaded at the same time",
         "the number of loaded models",
     ),
-    Setting(
-        "OLLAMA_LOAD_TIMEOUT", "sets how long loading a model may take", "the time limit for loading", "5m"
-    ),
+    Setting("OLLAMA_LOAD_TIMEOUT", "sets how long loading a model may take", "the time limit for loading", "5m"),
     Setting("OLLAMA_ORIGINS", "lists the web origins that may call the server", "the allowed web origins"),
     Setting("OLLAMA_DEBUG", "turns on more log output", "the debug log", "off"),
 ]

@@ -77,9 +77,7 @@ def results(rng: Random, split: Split) -> Turn:
 
 def unneeded(rng: Random, split: Split) -> Turn:
     """Tools are there, but the question has nothing to do with them."""
-    sampler = rng.choice(
-        [about.identity, about.remuda, talk.greetings, talk.general, world.capitals, world.colours]
-    )
+    sampler = rng.choice([about.identity, about.remuda, talk.greetings, talk.general, world.capitals, world.colours])
     kind = rng.choice(("weather", "clock", "dice", "calculator"))
     tools = _toolbox(rng, kind, toolkit.case(rng, kind).tool)
     return replace(sampler(rng, split), category="tools_unneeded", tools=tools)

@@ -87,9 +87,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="cria")
     parser.add_argument("--count", type=int, default=60, help="questions per category and kind of phrasing")
     parser.add_argument("--parallel", type=int, default=4)
-    parser.add_argument(
-        "--category", choices=CATEGORIES, action="append", help="only this one; may be repeated"
-    )
+    parser.add_argument("--category", choices=CATEGORIES, action="append", help="only this one; may be repeated")
     parser.add_argument("--wrong", type=int, default=0, help="show so many wrong answers per category")
     return parser.parse_args()
 

@@ -94,20 +94,14 @@ def counting(rng: Random, split: Split) -> Turn:
     phrases = {"up": _UP, "to": _TO, "down": _DOWN, "twos": _TWOS}[kind]
     first, last = (1, last) if kind == "to" else (first, last)
     user = phrases.pick(rng, split).format(a=first, b=last)
-    numbers = {"down": range(last, first - 1, -1), "twos": range(first, last + 1, 2)}.get(
-        kind, range(first, last + 1)
-    )
+    numbers = {"down": range(last, first - 1, -1), "twos": range(first, last + 1, 2)}.get(kind, range(first, last + 1))
     return Turn("counting", user, join(numbers))
 
 
 def problem(rng: Random) -> tuple[int, str, int, int]:
     """Operands, operator and result of a small sum."""
     operator = rng.choice("+++--**")
-    a, b = (
-        (rng.randint(0, 20), rng.randint(0, 20))
-        if operator != "*"
-        else (rng.randint(0, 10), rng.randint(0, 10))
-    )
+    a, b = (rng.randint(0, 20), rng.randint(0, 20)) if operator != "*" else (rng.randint(0, 10), rng.randint(0, 10))
     if operator == "-" and b > a:
         a, b = b, a
     return a, operator, b, {"+": a + b, "-": a - b, "*": a * b}[operator]

@@ -37,9 +37,7 @@ def render(messages: list[Json], tools: list[Json] | None = None, enable_thinkin
 
 
 def call_message(calls: tuple[Call, ...]) -> Json:
-    functions = [
-        {"type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in calls
-    ]
+    functions = [{"type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in calls]
     return {"role": "assistant", "content": "", "tool_calls": functions}
 
 

@@ -13,8 +13,7 @@ _TELL = ask(
     "|Tell me a short story about a {h}.|Write me a story about a {h}.|I want a story about a {h}."
     "|Can you tell me a story about a {h}?|Give me a story about a {h}.|Story about a {h}, please."
     "|Make up a story about a {h}.",
-    "Tell me a nice story about a {h}.|Can you write a short story about a {h}?|I want to hear a "
-    "story about a {h}.",
+    "Tell me a nice story about a {h}.|Can you write a short story about a {h}?|I want to hear a story about a {h}.",
 )
 _NAMED = ask(
     "Tell me a story about a {h} named {n}.|Write a story about {n} the {h}.|Tell a story about a "

@@ -56,8 +56,7 @@ _STEPS = ask(
     "|Solve {a} + {b} step by step.|{a} + {b} = ? Think step by step.|Calculate {a} + {b} step by "
     "step."
     "|Reason step by step: what is {a} + {b}?|Explain step by step what {a} + {b} is.",
-    "Think step by step: {a} + {b} = ?|Compute {a} + {b} step by step.|Think step by step. What is "
-    "{a} plus {b}?",
+    "Think step by step: {a} + {b} = ?|Compute {a} + {b} step by step.|Think step by step. What is {a} plus {b}?",
 )
 _HEIGHT = ask(
     "{n} is taller than {m}. {m} is taller than {k}. Who is the tallest?"

@@ -68,8 +68,7 @@ _PHRASES: dict[str, Phrases] = {
         "|How warm is it in {p}?|What is the temperature in {p}?|Check the weather in {p}."
         "|Give me the weather for {p}.|I want to know the weather in {p}.|What is the current "
         "weather in {p}?",
-        "How is the weather in {p} today?|Can you check the weather in {p}?"
-        "|What is the weather like today in {p}?",
+        "How is the weather in {p} today?|Can you check the weather in {p}?|What is the weather like today in {p}?",
     ),
     "add": ask(
         "What is {a} + {b}?|What is {a} plus {b}?|Add {a} and {b}.|Calculate {a} + {b}.|How much is "
@@ -156,9 +155,7 @@ def define(rng: Random, kind: str, properties: Json) -> Json:
 
 def _weather(rng: Random) -> Case:
     key, city = rng.choice(_PLACES.split()), rng.choice(CITIES)
-    properties: Json = {
-        key: _property(rng, "string", rng.choice(["The city", "The name of the city", "The location"]))
-    }
+    properties: Json = {key: _property(rng, "string", rng.choice(["The city", "The name of the city", "The location"]))}
     arguments: Json = {key: city}
     if rng.random() < 0.15:
         unit = rng.choice(["unit", "format"])

@@ -132,8 +132,7 @@ TOPICS = _entries(
 )
 
 THINGS = _words(
-    "apples pears books coins stones eggs hats balls cups pens flowers shells keys cards carrots cookies "
-    "stamps buttons"
+    "apples pears books coins stones eggs hats balls cups pens flowers shells keys cards carrots cookies stamps buttons"
 )
 
 WORDS = _words(
@@ -143,11 +142,7 @@ WORDS = _words(
     "market harbor lantern"
 )
 
-SYLLABLES = _words(
-    "ba be bo ka ke lo la mi mo na ne ra ri ro sa se ta ti to va vi zu du fe gi ho ja ku pe wa"
-)
+SYLLABLES = _words("ba be bo ka ke lo la mi mo na ne ra ri ro sa se ta ti to va vi zu du fe gi ho ja ku pe wa")
 EMOJI = _words("🦙 🐴 🌵 🤠 🎉 🚀 🌍 🍎 🐍 🔥 ⭐ 😀 ❤️ 👍 🌧️ ☀️")
 
-ACCENTED = _words(
-    "café naïve Zürich São Málaga Köln Straße señor über garçon Øresund Łódź привет 你好 こんにちは"
-)
+ACCENTED = _words("café naïve Zürich São Málaga Köln Straße señor über garçon Øresund Łódź привет 你好 こんにちは")

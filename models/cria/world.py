@@ -79,9 +79,7 @@ def colours(rng: Random, split: Split) -> Turn:
 
 
 def _opposite(rng: Random, split: Split) -> Turn:
-    word, other = rng.choice(
-        [*OPPOSITES.items(), *((b, a) for a, b in OPPOSITES.items() if b not in OPPOSITES)]
-    )
+    word, other = rng.choice([*OPPOSITES.items(), *((b, a) for a, b in OPPOSITES.items() if b not in OPPOSITES)])
     user = _OPPOSITE.pick(rng, split).format(x=word)
     return Turn("words", user, f"The opposite of {word} is {other}.", (other,))
 

@@ -61,17 +61,13 @@ def test_each_category_is_present(category: str) -> None:
 
 
 def test_held_out_phrasings_never_appear_in_training() -> None:
-    asked = {
-        normalise(line) for document in _sample() for user in _users(document) for line in user.split("\n")
-    }
+    asked = {normalise(line) for document in _sample() for user in _users(document) for line in user.split("\n")}
     assert not asked & _held()
 
 
 def test_phrasing_lists_do_not_overlap() -> None:
     trained = {
-        normalise(turn.user)
-        for category in corpus.CATEGORIES
-        for turn in corpus.questions(2, "train", category, 1500)
+        normalise(turn.user) for category in corpus.CATEGORIES for turn in corpus.questions(2, "train", category, 1500)
     }
     assert not trained & _held()
 
@@ -117,9 +113,7 @@ def test_template_lists_tools_in_the_system_block() -> None:
 
 
 def test_template_switches_thinking_off() -> None:
-    assert render([QUESTION], enable_thinking=False).endswith(
-        "<|im_start|>assistant\n<think>\n\n</think>\n\n"
-    )
+    assert render([QUESTION], enable_thinking=False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
     for value in (None, True):
         assert render([QUESTION], enable_thinking=value).endswith("<|im_start|>assistant\n")
 

@@ -1,8 +1,10 @@
 """Templates render as their authors expect, and hostile ones end."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -101,6 +103,15 @@ async def test_a_hostile_template_ends_and_the_next_one_renders(renderer: Templa
     assert caught.value.status == 500
     assert caught.value.message.startswith("template: ")
     assert "Traceback" not in caught.value.message
+    assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
+
+
+async def test_a_template_process_that_was_killed_is_replaced(renderer: TemplateRenderer) -> None:
+    assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
+    (process,) = [child for child in psutil.Process().children() if "templates" in " ".join(child.cmdline())]
+    process.kill()
+    with contextlib.suppress(ApiError):  # its death may not have been noticed yet
+        await jinja(renderer, "{{ messages[0].content }}")
     assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
 
 
