@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from gateway.errors import ApiError, on_api_error
+from gateway.errors import ApiError, on_api_error, on_unexpected
 from gateway.ollama.routes import native_router
 from gateway.openai.routes import openai_router
 from gateway.records import RequestLog
@@ -19,6 +19,7 @@ def create_app(serving: Serving, settings: Settings) -> ASGIApp:
     app.include_router(native_router(serving, settings))
     app.include_router(openai_router(serving, serving.store, settings.max_body))
     app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(Exception, on_unexpected)
     install_fallbacks(app)
     guarded = HostCheck(app, settings.address.host)
     return RequestLog(CrossOrigin(guarded, Origins.of(settings.origins)))

@@ -65,6 +65,12 @@ async def on_api_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, error)
 
 
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """FastAPI's handler for all other exceptions, which it raises again for the log."""
+    del error
+    return error_response(request.scope, ApiError(500, UNEXPECTED))
+
+
 def plain_error(status: int) -> Response:
     """What routing itself answers: text, not JSON."""
     return PlainTextResponse(_PLAIN_TEXTS[status], status)

@@ -17,6 +17,8 @@ from remuda.settings import Settings
 
 log = get_logger()
 
+PROCESS_DIED = b'{"error":"the process that rendered it died"}'
+
 Language: TypeAlias = Literal["go", "jinja"]
 
 
@@ -43,14 +45,15 @@ class TemplateRenderer:
         """The text of a template. Raises ApiError 500 with the template's own message, or that it took too much."""
         question = orjson.dumps({"language": language, "template": template, "variables": variables})
         async with self._turns:
-            answer = orjson.loads(await self._ask(question))
+            answer = orjson.loads(await self._ask(question) or await self._ask(question) or PROCESS_DIED)
         if "error" in answer:
             raise ApiError(500, f"template: {answer['error']}")
         if len(answer["text"]) > self._settings.template_max_output:
             raise ApiError(500, "template: the output is too long")
         return answer["text"]
 
-    async def _ask(self, question: bytes) -> bytes:
+    async def _ask(self, question: bytes) -> bytes | None:
+        """The answer; None when the process died, which is worth another try: it may have died before."""
         process = await self._take()
         answer = None
         try:
@@ -59,12 +62,9 @@ class TemplateRenderer:
             return answer
         except TimeoutError:
             raise ApiError(500, "template: it took too long to render") from None
-        except (
-            asyncio.IncompleteReadError,
-            ConnectionError,
-            RuntimeError,
-        ):  # the last one is uvloop's for a closed pipe
-            raise ApiError(500, "template: the process that rendered it died") from None
+        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError) as error:  # the last is uvloop's
+            log.warning("a template process died", status=process.returncode, error=repr(error))
+            return None
         finally:
             if answer is not None and not self._closed:
                 self._idle.append(process)

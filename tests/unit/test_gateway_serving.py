@@ -306,6 +306,15 @@ async def test_a_go_template_model_calls_while_it_streams(world: World) -> None:
     assert (first["done"], last["done"], "tool_calls" in last["message"]) == (False, True, False)
 
 
+async def test_an_unexpected_failure_tells_the_client_nothing_about_itself(world: World) -> None:
+    world.store.bundle = store_pb2.Bundle()
+    world.store.bundle.CopyFrom(BUNDLE)
+    world.store.bundle.params_json = "{broken"
+    call = Call(world.app, "/api/chat", CHAT)
+    await call.run()
+    assert (call.status, await call.chunk()) == (500, {"error": "internal server error"})
+
+
 async def test_tool_syntax_that_is_not_understood_is_refused(world: World) -> None:
     world.store.bundle = store_pb2.Bundle()
     world.store.bundle.CopyFrom(BUNDLE)
