@@ -1,6 +1,6 @@
 """The engine: continuous batching over one llama.cpp context. It knows sequences and tokens, no sockets.
 
 `llama` wraps the C API; `sequence` is one request's state; `slots` hands out sequence ids; `prefix` finds what need not
-be computed again; `batch` turns sequences into the rows of one decode; `decoder` runs that decode beside the host's
-work; `sampling` picks the tokens; `text` turns tokens into text; `engine` is the loop over all of it.
+be computed again; `batch` turns sequences into the rows of one decode; `companion` does the host's work
+beside that decode; `sampling` picks the tokens; `text` turns tokens into text; `engine` is the loop over all of it.
 """

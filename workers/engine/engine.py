@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from workers.engine.batch import Plan, plan_step
-from workers.engine.decoder import Decoder
+from workers.engine.companion import Companion
 from workers.engine.grammar import Constraint, GrammarError, Grammars
 from workers.engine.llama import Batch, Context, Model
 from workers.engine.logprobs import Distribution, TokenLogprobs
@@ -52,7 +52,7 @@ class Engine:
         `prefill_chunk` prompt tokens, and takes no longer than `max_gap` plain decode steps."""
         self._vocabulary = model.vocabulary
         self._context = context
-        self._decoder = Decoder(context)
+        self._companion = Companion()
         self._batch = Batch(context.batch_tokens)
         self._slots = Slots(capacity)
         self._waiting: deque[Sequence] = deque()
@@ -99,7 +99,7 @@ class Engine:
             sequence.end(FinishReason.ERROR, "the prompt is empty")
         elif len(sequence.prompt) > self._num_ctx:
             sequence.end(FinishReason.ERROR, "the prompt is longer than the context length")
-        elif not all(0 <= token < self._vocabulary.size for token in sequence.prompt):
+        elif min(sequence.prompt) < 0 or max(sequence.prompt) >= self._vocabulary.size:
             sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary")
         elif 0 <= sequence.num_predict <= sequence.resumed and sequence.resumed:
             sequence.end(FinishReason.LENGTH)
@@ -120,13 +120,20 @@ class Engine:
             meanwhile(self._collect())
             return False
         plan.write(self._batch)
-        self._decoder.start(self._batch)
-        meanwhile(self._collect())
         constrained = [(row, s.constraint) for row, s in enumerate(plan.sampled) if s.constraint is not None]
-        for _, constraint in constrained:
-            constraint.compute_mask()
-        result = self._decoder.wait()
+
+        def work() -> None:
+            meanwhile(self._collect())
+            for _, constraint in constrained:
+                constraint.compute_mask()
+
+        self._companion.start(work)
+        began = time.monotonic_ns()
+        result = self._context.decode(self._batch)
+        elapsed = time.monotonic_ns() - began
+        self._companion.wait()
         if result == 0:
+            self._count(plan, elapsed)
             self._sample(plan, constrained)
         else:
             self._fail(plan, result)
@@ -191,7 +198,6 @@ class Engine:
 
     def _sample(self, plan: Plan, constrained: list[tuple[int, Constraint]]) -> None:
         plan.advance()
-        self._count(plan)
         if not plan.sampled:
             return
         logits = self._context.logits(len(plan.sampled))
@@ -255,10 +261,10 @@ class Engine:
             if sequence in self._waiting:
                 self._waiting.remove(sequence)
 
-    def _count(self, plan: Plan) -> None:
+    def _count(self, plan: Plan, elapsed_ns: int) -> None:
         decoded = sum(sequence.decoding for sequence in plan.sampled)
         prefilled = len(plan.tokens) - decoded
         self.counters.decode_tokens += decoded
         self.counters.prefill_tokens += prefilled
         self.counters.decode_steps += 1
-        self._pace.observe(self._decoder.elapsed_ns, decoded=decoded, prefilled=prefilled)
+        self._pace.observe(elapsed_ns, decoded=decoded, prefilled=prefilled)

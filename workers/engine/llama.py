@@ -163,6 +163,9 @@ class Context:
             raise LoadError("llama.cpp could not make the context")
         self._memory = C.llama_get_memory(self.pointer)
         self._vocabulary_size = model.vocabulary.size
+        # the same function with the address as a plain number, so that a view of it is made only when it has changed
+        self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))
+        self._logits_at: tuple[int, NDArray[np.float32]] = (0, np.empty((0, self._vocabulary_size), np.float32))
         self.batch_tokens = options.batch_tokens
         self.can_shift: bool = C.llama_memory_can_shift(self._memory)
 
@@ -172,7 +175,11 @@ class Context:
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""
-        return np.ctypeslib.as_array(C.llama_get_logits(self.pointer), (rows, self._vocabulary_size))
+        address = self._logits_address(self.pointer)
+        if address != self._logits_at[0] or rows > len(self._logits_at[1]):
+            pointer = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
+            self._logits_at = address, np.ctypeslib.as_array(pointer, (rows, self._vocabulary_size))
+        return self._logits_at[1][:rows]
 
     def keep(self, sequence: int, length: int) -> bool:
         """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where the model's memory

@@ -39,6 +39,8 @@ class Candidates:
 
 def find_candidates(logits: NDArray[np.float32], params: list[SamplingParams]) -> Candidates:
     """For each row of `logits` (rows, vocabulary): the tokens that its filters can keep, or more of the best ones."""
+    if len(params) == 1:
+        return _arrange_one(logits[0], _of_one_row(logits[0], params[0]))
     k = max(p.top_k for p in params)
     if min(p.top_k for p in params) > 0 and k * GROUPS_PER_CANDIDATE < logits.shape[1]:
         return _arrange(logits, *_above_kth_maximum(logits, k))
@@ -66,7 +68,25 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[NDArray[np.
     )
 
 
+def _above_kth_maximum_of_one(row: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The same for a single row, in the fewest calls: their cost is what counts then."""
+    columns = max(len(row) // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
+    whole = len(row) // columns * columns
+    groups, rest = row[:whole].reshape(-1, columns), row[whole:]
+    maxima = groups.max(axis=0)
+    head = maxima[: len(rest)]
+    np.maximum(head, rest, out=head)
+    threshold = np.partition(maxima, columns - k)[columns - k]
+    column = np.flatnonzero(maxima >= threshold)
+    group, place = np.nonzero(groups[:, column] >= threshold)
+    found = group * columns + column[place]
+    late = np.flatnonzero(rest >= threshold)
+    return np.concatenate((found, whole + late)) if len(late) else found
+
+
 def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.int64]:
+    if 0 < params.top_k * GROUPS_PER_CANDIDATE < len(row):
+        return _above_kth_maximum_of_one(row, params.top_k)
     if 0 < params.top_k < len(row):
         return np.flatnonzero(row >= np.partition(row, len(row) - params.top_k)[len(row) - params.top_k])
     if params.top_k > 0:
@@ -91,6 +111,14 @@ def _with_mass(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.i
     elif params.min_p > 0:
         return np.flatnonzero(row >= best + np.log(params.min_p) - 1e-3)
     return everything
+
+
+def _arrange_one(row: NDArray[np.float32], ids: NDArray[np.int64]) -> Candidates:
+    values = row[ids]
+    if not len(ids):
+        return Candidates(np.zeros((1, 1), np.int64), np.full((1, 1), DROPPED, np.float32))
+    order = np.argsort(-values, kind="stable")
+    return Candidates(ids[order][None], values[order][None])
 
 
 def _arrange(logits: NDArray[np.float32], rows: NDArray[np.int64], ids: NDArray[np.int64]) -> Candidates:

@@ -5,6 +5,7 @@ calls whatever the number of rows.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,36 +16,40 @@ from workers.engine.sampling.params import SamplingParams
 Logits = NDArray[np.float32]
 Column = NDArray[np.float64]
 
+COMPOSITIONS_KEPT = 16
+"""Batches whose parameters are kept as vectors: from one step to the next it is nearly always the same one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainParams:
-    """One column vector (rows, 1) for each parameter."""
+    """One column vector (rows, 1) for each parameter; None where no row uses the filter."""
 
     temperature: Column
     top_k: Column
-    top_p: Column
-    min_p: Column
-    typical_p: Column
+    top_p: Column | None
+    min_p: Column | None
+    typical_p: Column | None
 
     @classmethod
-    def of(cls, params: list[SamplingParams]) -> "ChainParams":
+    @lru_cache(COMPOSITIONS_KEPT)
+    def of(cls, params: tuple[SamplingParams, ...]) -> "ChainParams":
         return cls(
             temperature=_column([p.temperature for p in params]),
             top_k=_column([p.top_k if p.top_k > 0 else np.inf for p in params]),
-            top_p=_column([p.top_p for p in params]),
-            min_p=_column([min(max(p.min_p, 0.0), 1.0) for p in params]),
-            typical_p=_column([p.typical_p for p in params]),
+            top_p=_column([p.top_p for p in params]) if any(p.top_p < 1 for p in params) else None,
+            min_p=_column([min(max(p.min_p, 0), 1) for p in params]) if any(p.min_p > 0 for p in params) else None,
+            typical_p=_column([p.typical_p for p in params]) if any(p.typical_p < 1 for p in params) else None,
         )
 
 
 def probabilities(logits: Logits, params: ChainParams) -> NDArray[np.float64]:
     """The distribution that a token is drawn from: top-k, typical, top-p, min-p, temperature and softmax, in order."""
     logits = _top_k(logits, params.top_k)
-    if (params.typical_p < 1).any():
+    if params.typical_p is not None:
         logits = _typical(logits, params.typical_p)
-    if (params.top_p < 1).any():
+    if params.top_p is not None:
         logits = _top_p(logits, params.top_p)
-    if (params.min_p > 0).any():
+    if params.min_p is not None:
         logits = _min_p(logits, params.min_p)
     return _softmax(logits / params.temperature)
 

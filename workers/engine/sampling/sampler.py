@@ -43,7 +43,7 @@ def _draw(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
     found = find_candidates(logits, params)
     uniforms = [uniform(sequence.sampling.seed, sequence.resumed + sequence.generated) for sequence in sequences]
     usable = np.isfinite(found.logits[:, :1])
-    distribution = chain.probabilities(np.where(usable, found.logits, 0), chain.ChainParams.of(params))
+    distribution = chain.probabilities(np.where(usable, found.logits, 0), chain.ChainParams.of(tuple(params)))
     winners = chain.draw(distribution, np.array(uniforms).reshape(-1, 1))
     tokens = found.ids[np.arange(len(winners)), winners]
     return np.where(usable[:, 0], tokens, NO_TOKEN).tolist()
