@@ -53,7 +53,7 @@ def logits_of(shape: str, size: int, seed: int) -> Row:
 def ours(row: Row, params: SamplingParams) -> dict[int, float]:
     """Token -> probability, for what survives."""
     found = find_candidates(row[None, :], [params])
-    distribution = probabilities(found.logits, ChainParams.of([params]))[0]
+    distribution = probabilities(found.logits, ChainParams.of(tuple([params])))[0]
     return {int(t): float(p) for t, p in zip(found.ids[0], distribution, strict=True) if p > 0}
 
 
@@ -136,7 +136,7 @@ def test_of_equal_logits_those_with_the_lowest_ids_survive(top_k: int) -> None:
 def test_a_rows_distribution_does_not_depend_on_the_other_rows() -> None:
     rows = np.stack([logits_of("normal", 3000, seed) for seed in range(len(SETTINGS))])
     found = find_candidates(rows, SETTINGS)
-    together = probabilities(found.logits, ChainParams.of(SETTINGS))
+    together = probabilities(found.logits, ChainParams.of(tuple(SETTINGS)))
     for i, params in enumerate(SETTINGS):
         got = {int(t): float(p) for t, p in zip(found.ids[i], together[i], strict=True) if p > 0}
         assert got == pytest.approx(ours(rows[i], params))
@@ -146,7 +146,7 @@ def test_a_rows_distribution_does_not_depend_on_the_other_rows() -> None:
 def test_a_min_p_that_is_off_stays_off_beside_one_that_is_on(off: float) -> None:
     rows = np.stack([logits_of("normal", 100, 0)] * 2)
     params = [SamplingParams(min_p=off, top_k=10), SamplingParams(min_p=0.1, top_k=10)]
-    together = probabilities(find_candidates(rows, params).logits, ChainParams.of(params))
+    together = probabilities(find_candidates(rows, params).logits, ChainParams.of(tuple(params)))
     assert together[0].sum() == pytest.approx(1)
     assert (together[0] > 0).sum() == len(ours(rows[0], SamplingParams(top_k=10)))
 
