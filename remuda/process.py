@@ -30,6 +30,11 @@ def begin_process(title: str, settings: Settings) -> None:
     configure_logs(settings, title)
 
 
+def exit_reason(status: int) -> str:
+    """An exit status as asyncio gives it, in words: "exit status 1", "signal SIGKILL"."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
 def run_process(title: str, main: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
     """Runs an asyncio process until `main` returns. SIGTERM and SIGINT set the event, upon which `main` returns."""
     settings = Settings()

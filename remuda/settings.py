@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     submit_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_SUBMIT_TIMEOUT")] = 5 * NANOSECONDS["s"]
     """How long a gateway tries to reach a scheduler or store that is away: a restart takes less than a second."""
     orphan_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_ORPHAN_TIMEOUT")] = 60 * NANOSECONDS["s"]
-    """How long a running stream may be silent after the scheduler died: nobody is left to tell if its worker did too."""
+    """How long a running stream may be silent after the scheduler died: nobody would tell if its worker did, too."""
     last_piece_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_LAST_PIECE_TIMEOUT")] = (
         5 * NANOSECONDS["s"]
     )

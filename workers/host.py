@@ -9,12 +9,12 @@ from google.protobuf.message import DecodeError
 
 from remuda.endpoints import Endpoints
 from remuda.logs import get_logger
-from remuda.process import run_process
+from remuda.process import exit_reason, run_process
 from remuda.rpc import start_server
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
 from workers.probe import Probe
-from workers.spawn import exit_reason, spawn_worker, stop_worker
+from workers.spawn import spawn_worker, stop_worker
 
 log = get_logger()
 

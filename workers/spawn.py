@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 
 from remuda.v1 import wire_pb2 as wire
@@ -52,10 +51,3 @@ def waiting_environment(spin_count: int) -> dict[str, str]:
     """How llama.cpp's OpenMP threads wait for each other. libgomp reads it when it is loaded, so it has to be in the
     environment; what the operator has set there himself goes before."""
     return {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": str(spin_count)}
-
-
-def exit_reason(returncode: int) -> str:
-    """A process's end in words: "exit status 1", "signal SIGKILL"."""
-    if returncode >= 0:
-        return f"exit status {returncode}"
-    return f"signal {signal.Signals(-returncode).name}"

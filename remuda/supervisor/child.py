@@ -9,6 +9,7 @@ from asyncio.subprocess import DEVNULL, Process
 
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
+from remuda.process import exit_reason
 from remuda.settings import Settings
 from remuda.supervisor.errors import StartError
 from remuda.supervisor.health import forget_socket, until_serving
@@ -113,11 +114,6 @@ class Child:
         status = await self._process.wait()
         self.kill()  # what it spawned must not live on beside its successor
         return exit_reason(status)
-
-
-def exit_reason(status: int) -> str:
-    """An exit status as asyncio gives it, in words: `exit status 1`, `signal SIGKILL`."""
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
 def _kill_group(group: int) -> None:

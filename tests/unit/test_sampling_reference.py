@@ -53,7 +53,7 @@ def logits_of(shape: str, size: int, seed: int) -> Row:
 def ours(row: Row, params: SamplingParams) -> dict[int, float]:
     """Token -> probability, for what survives."""
     found = find_candidates(row[None, :], [params])
-    distribution = probabilities(found.logits, ChainParams.of(tuple([params])))[0]
+    distribution = probabilities(found.logits, ChainParams.of((params,)))[0]
     return {int(t): float(p) for t, p in zip(found.ids[0], distribution, strict=True) if p > 0}
 
 
