@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workers.engine.sampling.params import SamplingParams
 
+Indices = NDArray[np.int64]
 DROPPED = np.float32(-np.inf)
 
 GROUP_SIZE = 32
@@ -43,14 +44,14 @@ def find_candidates(logits: NDArray[np.float32], params: list[SamplingParams]) -
         return _arrange_one(logits[0], _of_one_row(logits[0], params[0]))
     k = max(p.top_k for p in params)
     if min(p.top_k for p in params) > 0 and k * GROUPS_PER_CANDIDATE < logits.shape[1]:
-        return _arrange(logits, *_above_kth_maximum(logits, k))
+        return _arrange(len(logits), *_above_kth_maximum(logits, k))
     found = [_of_one_row(row, p) for row, p in zip(logits, params, strict=True)]
-    rows = np.repeat(np.arange(len(found)), [len(ids) for ids in found])
-    return _arrange(logits, rows, np.concatenate(found))
+    rows, ids = np.repeat(np.arange(len(found)), [len(ids) for ids in found]), np.concatenate(found)
+    return _arrange(len(logits), rows, ids, logits[rows, ids])
 
 
-def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(row, token) of every logit that reaches the k-th best group maximum of its row."""
+def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, Indices, NDArray[np.float32]]:
+    """(row, token, logit) of every logit that reaches the k-th best group maximum of its row."""
     size = logits.shape[1]
     columns = max(size // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
     whole = size // columns * columns
@@ -59,34 +60,26 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[NDArray[np.
     head = maxima[:, : rest.shape[1]]
     np.maximum(head, rest, out=head)
     thresholds = np.partition(maxima, columns - k, axis=1)[:, columns - k]
-    row, column = np.nonzero(maxima >= thresholds[:, None])
-    hit, group = np.nonzero(groups[row, :, column] >= thresholds[row, None])
-    rest_row, rest_column = np.nonzero(rest >= thresholds[:, None])
+    row, column = _where(maxima >= thresholds[:, None])
+    members = groups[row, :, column]
+    hit, group = _where(members >= thresholds[row, None])
+    rest_row, rest_column = _where(rest >= thresholds[:, None])
     return (
         np.concatenate((row[hit], rest_row)),
         np.concatenate((group * columns + column[hit], whole + rest_column)),
+        np.concatenate((members[hit, group], rest[rest_row, rest_column])),
     )
 
 
-def _above_kth_maximum_of_one(row: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The same for a single row, in the fewest calls: their cost is what counts then."""
-    columns = max(len(row) // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
-    whole = len(row) // columns * columns
-    groups, rest = row[:whole].reshape(-1, columns), row[whole:]
-    maxima = groups.max(axis=0)
-    head = maxima[: len(rest)]
-    np.maximum(head, rest, out=head)
-    threshold = np.partition(maxima, columns - k)[columns - k]
-    column = np.flatnonzero(maxima >= threshold)
-    group, place = np.nonzero(groups[:, column] >= threshold)
-    found = group * columns + column[place]
-    late = np.flatnonzero(rest >= threshold)
-    return np.concatenate((found, whole + late)) if len(late) else found
+def _where(mask: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    """np.nonzero of a matrix with few true entries, several times as fast."""
+    row, column = np.divmod(np.flatnonzero(mask), max(mask.shape[1], 1))
+    return row, column
 
 
-def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.int64]:
+def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> Indices:
     if 0 < params.top_k * GROUPS_PER_CANDIDATE < len(row):
-        return _above_kth_maximum_of_one(row, params.top_k)
+        return _above_kth_maximum(row[None], params.top_k)[1]
     if 0 < params.top_k < len(row):
         return np.flatnonzero(row >= np.partition(row, len(row) - params.top_k)[len(row) - params.top_k])
     if params.top_k > 0:
@@ -94,7 +87,7 @@ def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.
     return _with_mass(row, params)
 
 
-def _with_mass(row: NDArray[np.float32], params: SamplingParams) -> NDArray[np.int64]:
+def _with_mass(row: NDArray[np.float32], params: SamplingParams) -> Indices:
     """Without top-k: enough of the best tokens to hold the mass that top-p keeps, or all that min-p keeps."""
     best = row.max()
     everything = np.arange(len(row))
@@ -117,18 +110,17 @@ def _arrange_one(row: NDArray[np.float32], ids: NDArray[np.int64]) -> Candidates
     values = row[ids]
     if not len(ids):
         return Candidates(np.zeros((1, 1), np.int64), np.full((1, 1), DROPPED, np.float32))
-    order = np.argsort(-values, kind="stable")
+    order = np.lexsort((ids, -values))
     return Candidates(ids[order][None], values[order][None])
 
 
-def _arrange(logits: NDArray[np.float32], rows: NDArray[np.int64], ids: NDArray[np.int64]) -> Candidates:
-    """Sorts what was found into padded matrices."""
-    values = logits[rows, ids]
+def _arrange(count: int, rows: Indices, ids: Indices, values: NDArray[np.float32]) -> Candidates:
+    """Sorts what was found in `count` rows into padded matrices."""
     order = np.lexsort((ids, -values, rows))
     rows, ids, values = rows[order], ids[order], values[order]
-    counts = np.bincount(rows, minlength=len(logits))
+    counts = np.bincount(rows, minlength=count)
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = (len(logits), max(int(counts.max()), 1))
+    shape = (count, max(int(counts.max()), 1))
     arranged = Candidates(np.zeros(shape, np.int64), np.full(shape, DROPPED, np.float32))
     arranged.ids[rows, places] = ids
     arranged.logits[rows, places] = values
