@@ -13,7 +13,7 @@ from workers.engine.llama import Batch, Context, Model
 from workers.engine.logprobs import Distribution, TokenLogprobs
 from workers.engine.pace import Pace
 from workers.engine.prefix import choose_start
-from workers.engine.sampling.sampler import NO_TOKEN, sample
+from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
 
@@ -30,6 +30,10 @@ class Piece:
     text: str
     ended: bool = False
     logprobs: tuple[TokenLogprobs, ...] = ()
+
+    @property
+    def request(self) -> Sequence:
+        return self.sequence
 
 
 @dataclass(slots=True)
@@ -204,7 +208,7 @@ class Engine:
         asked = {row: Distribution(logits[row]) for row, s in enumerate(plan.sampled) if s.logprobs is not None}
         for row, constraint in constrained:
             constraint.apply(logits[row])
-        tokens = sample(logits, plan.sampled)
+        tokens = sample_shared(logits, plan.sampled, self._companion)
         for row, distribution in asked.items():
             plan.sampled[row].told = distribution.tell(tokens[row], plan.sampled[row].logprobs or 0)
         for sequence, token in zip(plan.sampled, tokens, strict=True):
