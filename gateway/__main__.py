@@ -1,11 +1,24 @@
 """Usage: python -m gateway INDEX"""
 
+import asyncio
 import functools
 import sys
 
 from gateway.process import run_gateway
+from gateway.security import Origins
 from remuda.process import run_process
+from remuda.settings import Settings
+
+
+async def main(index: int, settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set. Exits with status 1 and one line when OLLAMA_ORIGINS has an unusable entry."""
+    try:
+        Origins.of(settings.origins)
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
+    await run_gateway(index, settings, stop)
+
 
 if __name__ == "__main__":
     number = int(sys.argv[1])
-    run_process(f"gateway {number}", functools.partial(run_gateway, number))
+    run_process(f"gateway {number}", functools.partial(main, number))

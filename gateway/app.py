@@ -3,8 +3,12 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from gateway.compression import CompressedBodies
+from gateway.embedding import Embeddings
 from gateway.errors import ApiError, on_api_error, on_unexpected
+from gateway.ollama.embed import native_embed_router
 from gateway.ollama.routes import native_router
+from gateway.openai.embed import openai_embed_router
 from gateway.openai.routes import openai_router
 from gateway.records import RequestLog
 from gateway.routing import install_fallbacks
@@ -18,8 +22,11 @@ def create_app(serving: Serving, settings: Settings) -> ASGIApp:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(native_router(serving, settings))
     app.include_router(openai_router(serving, serving.store, settings.max_body))
+    embeddings = Embeddings(serving, settings)
+    app.include_router(native_embed_router(embeddings, settings.max_body))
+    app.include_router(openai_embed_router(embeddings, settings.max_body))
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(Exception, on_unexpected)
     install_fallbacks(app)
-    guarded = HostCheck(app, settings.address.host)
+    guarded = HostCheck(CompressedBodies(app), settings.address.host)
     return RequestLog(CrossOrigin(guarded, Origins.of(settings.origins)))

@@ -2,14 +2,17 @@
 
 from gateway.errors import ApiError, not_implemented
 from gateway.generation import Generation, Kind
+from gateway.prompt.builder import Prompt
 from gateway.prompt.formats import ChatFormat, Language, needs_built_in
-from gateway.values import check_top_logprobs, wants_format
+from gateway.values import check_top_logprobs
 from remuda.v1 import store_pb2
 
 
 def check_before_lookup(generation: Generation) -> None:
     """Raises ApiError for what is wrong whatever the model."""
     check_top_logprobs(generation.top_logprobs)
+    if generation.grammar and generation.format:
+        raise ApiError(400, "grammar and format cannot be combined")
     if generation.model.strip():
         return
     if generation.kind is Kind.CHAT:
@@ -44,14 +47,22 @@ def check_abilities(generation: Generation, bundle: store_pb2.Bundle) -> None:
         raise ApiError(400, f"{bundle.full_name} does not support {chr(10).join(missing)}")
 
 
+def check_template(template: str, limit: int) -> None:
+    """Raises ApiError 400 for a template of more than `limit` bytes."""
+    if len(template.encode("utf-8", "replace")) > limit:
+        raise ApiError(400, f"the template is longer than {limit} bytes")
+
+
+def check_not_blank(prompt: Prompt) -> None:
+    """Raises ApiError 400 for a prompt that a model could not go on from."""
+    if not prompt.tokens:
+        raise ApiError(400, "the prompt is empty: what the request and the template make of it has no tokens")
+
+
 def check_implemented(generation: Generation, bundle: store_pb2.Bundle) -> None:
-    """Raises ApiError 501 for what Remuda does not do yet, and 500 for a `format` that is none."""
-    if wants_format(generation.format):
-        raise not_implemented("structured outputs are")
+    """Raises ApiError 501 for what Remuda does not do yet."""
     if generation.images or any(message.images for message in generation.messages):
         raise not_implemented("images and audio are")
-    if generation.logprobs or generation.top_logprobs:
-        raise not_implemented("logprobs are")
     if generation.suffix and needs_built_in(bundle):
         raise not_implemented(f"inserting with {bundle.name} is")
 

@@ -51,6 +51,8 @@ class Generation:
     """A string is one of the levels "low", "medium", "high", "max"."""
     format: Any = None
     """The `format` value as JSON gave it: None, "", "json" or a JSON schema; anything else is refused."""
+    grammar: str = ""
+    """A GBNF grammar for the answer, in llama-server's sense; beyond Ollama. Empty = none."""
     truncate: bool = True
     shift: bool = True
     logprobs: bool = False
@@ -72,16 +74,36 @@ class Generation:
     context: tuple[int, ...] | None = None
     """Kind.GENERATE: token ids that an earlier reply returned."""
     raw: bool = False
+    wants_context: bool = False
+    """Kind.GENERATE: whether the reply returns its `context`."""
     images: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that could have come. `token` is its text, with replacement characters where its bytes are none."""
+
+    token: str
+    piece: bytes
+    logprob: float
+    """Natural logarithm, before penalties, grammar and filters, at temperature 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob(Alternative):
+    """A token that came, and the likeliest ones in its place, best first."""
+
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the reply, as soon as it is there."""
+    """A piece of the reply, as soon as it is there. With log-probabilities, the texts may all be empty."""
 
     content: str = ""
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +142,7 @@ class Reply:
     content: str = ""
     thinking: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
 
     @classmethod
     def collect(cls, events: list[Event]) -> "Reply":
@@ -129,4 +152,4 @@ class Reply:
         assert isinstance(done, Done)
         calls = [call for delta in deltas for call in delta.tool_calls] + list(done.tool_calls)
         content, thinking = "".join(d.content for d in deltas), "".join(d.thinking for d in deltas)
-        return cls(done, content, thinking, calls)
+        return cls(done, content, thinking, calls, [one for delta in deltas for one in delta.logprobs])

@@ -5,13 +5,18 @@ import re
 from gateway.errors import ApiError
 
 CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
+MAX_NAME = 1024
+"""Characters of a name at most: all parts at their longest take some 600, and suffixes are stripped one by one."""
 
 _SOURCE = re.compile(r":(cloud|local)$", re.IGNORECASE)
 _CLOUD_TAG = re.compile(r":[^/:]*-cloud$", re.IGNORECASE)
 
 
 def local_name(name: str) -> str:
-    """The name to look up in the store. Raises ApiError: 403 for a model of the cloud, which Remuda never offers."""
+    """The name to look up in the store. Raises ApiError: 400 for what is too long to be a name, 403 for a model of the
+    cloud, which Remuda never offers."""
+    if len(name) > MAX_NAME:
+        raise ApiError(400, "invalid model name")
     rest, sources = name.strip(), set[str]()
     while found := _SOURCE.search(rest):
         sources.add(found[1].lower())

@@ -1,7 +1,7 @@
 """Ollama's options: read with its type rules, merged by precedence, bounded, and turned into what the worker needs."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -38,6 +38,9 @@ IGNORED = frozenset(
     }
 )
 """Known to Ollama's clients and without effect."""
+LOGGED_OPTIONS = 8
+LOGGED_NAME = 64
+"""How many unknown options a warning names, and how many characters of each: the names are the client's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +124,16 @@ def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds
 def _read(options: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in options.items():
-        if name in _READERS:
-            if value is not None:
-                values[name] = _READERS[name](name, value)
-        elif name not in IGNORED:
-            log.warning("unknown option", option=name[:64])
+        if name in _READERS and value is not None:
+            values[name] = _READERS[name](name, value)
+    _warn_of_unknown([name for name in options if name not in _READERS and name not in IGNORED])
     return values
+
+
+def _warn_of_unknown(names: Sequence[str]) -> None:
+    if names:
+        first = [name[:LOGGED_NAME] for name in names[:LOGGED_OPTIONS]]
+        log.warning("unknown options", options=first, count=len(names))
 
 
 def _is_number(value: Any) -> bool:

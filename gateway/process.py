@@ -12,6 +12,7 @@ from gateway.app import create_app
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.renderer import TemplateRenderer
 from gateway.prompt.vocabulary import Vocabularies
+from gateway.protocol import bounded_protocol
 from gateway.scheduler_link import SchedulerLink
 from gateway.serving import Serving
 from gateway.store_link import StoreLink
@@ -65,7 +66,7 @@ def _server_config(serving: Serving, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(serving, settings),
         loop="none",  # the loop runs already
-        http="httptools",
+        http=bounded_protocol(settings.max_header),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -12,6 +12,10 @@ from remuda.logs import get_logger
 log = get_logger()
 
 NANOSECONDS_PER_MS = 1_000_000
+LOGGED_NAME = 200
+"""Characters of a client's own words (route, model) that are logged at most."""
+LOGGED_ERROR = 1000
+"""Characters of an error text that are logged at most: some quote the client."""
 _SCOPE_KEY = "remuda.record"
 
 
@@ -25,7 +29,7 @@ class RequestRecord:
     id: int = 0
     model: str = ""
     outcome: str = ""
-    """"stop", "length", "load", "unload", "cancelled" or "error"; "" for requests that generate nothing."""
+    """"stop", "length", "load", "unload", "embed", "cancelled" or "error"; "" for requests that run nothing."""
     error: str = ""
     queue_ns: int = 0
     load_ns: int = 0
@@ -39,9 +43,9 @@ class RequestRecord:
         """The fields of the log line."""
         known: dict[str, Any] = {"route": self.route, "status": self.status, "total_ms": _ms(self.elapsed_ns)}
         if self.error:
-            known["error"] = self.error
+            known["error"] = self.error[:LOGGED_ERROR]
         if self.model:
-            known |= {"model": self.model, "outcome": self.outcome}
+            known |= {"model": self.model[:LOGGED_NAME], "outcome": self.outcome}
         if self.id:
             known |= {"id": f"{self.id:016x}", "queue_ms": _ms(self.queue_ns), "load_ms": _ms(self.load_ns)}
             known |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
@@ -69,7 +73,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         record = record_of(scope)
-        record.route = f"{scope['method']} {scope['path']}"
+        record.route = f"{scope['method']} {scope['path']}"[:LOGGED_NAME]
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":

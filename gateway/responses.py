@@ -1,6 +1,7 @@
 """Generations as HTTP responses: chunks, errors before and after the first byte, and clients that leave."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -53,22 +54,18 @@ class Generator(Protocol):
         ...
 
 
-class GenerationResponse(Response):
-    """Runs a generation and sends what it yields. A client that leaves ends it at once, whatever its state."""
+class RunResponse(Response, ABC):
+    """Runs something and sends what it gives. A client that leaves ends it at once, whatever its state."""
 
-    def __init__(self, serving: Generator, generation: Generation, writer: EventWriter, *, stream: bool) -> None:
-        self._serving = serving
-        self._generation = generation
-        self._writer = writer
-        self._stream = stream
+    def __init__(self, model: str) -> None:
+        self._model = model
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = record_of(scope)
-        record.model = self._generation.model
-        sending = self._send_stream if self._stream else self._send_reply
+        record.model = self._model
         try:
-            finished = await run_until_disconnect(sending(record, send), receive)
+            finished = await run_until_disconnect(self._run(record, send), receive)
         except ApiError as error:
             record.outcome, record.error = "error", error.message
             raise
@@ -79,12 +76,33 @@ class GenerationResponse(Response):
         if not finished:
             record.outcome, record.status = "cancelled", record.status or 499
 
+    @abstractmethod
+    async def _run(self, record: RequestRecord, send: Send) -> None:
+        """Does it all. Raises ApiError."""
+
     async def _say_goodbye(self, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
-        error = ApiError(503, STOPPING)
+        """Tells the client that the gateway stops, where its reply has not `started`."""
         if not started:
-            await error_response(scope, error)(scope, receive, send)
-        elif self._stream:
-            await send(_chunk(self._writer.error(error)))
+            await error_response(scope, ApiError(503, STOPPING))(scope, receive, send)
+
+
+class GenerationResponse(RunResponse):
+    """Runs a generation and sends what it yields."""
+
+    def __init__(self, serving: Generator, generation: Generation, writer: EventWriter, *, stream: bool) -> None:
+        super().__init__(generation.model)
+        self._serving = serving
+        self._generation = generation
+        self._writer = writer
+        self._stream = stream
+
+    async def _run(self, record: RequestRecord, send: Send) -> None:
+        await (self._send_stream if self._stream else self._send_reply)(record, send)
+
+    async def _say_goodbye(self, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
+        await super()._say_goodbye(scope, receive, send, started=started)
+        if started and self._stream:
+            await send(_chunk(self._writer.error(ApiError(503, STOPPING))))
             await send({"type": "http.response.body", "body": b""})
 
     async def _send_reply(self, record: RequestRecord, send: Send) -> None:
@@ -93,9 +111,7 @@ class GenerationResponse(Response):
         await self._send_whole(Reply.collect(events), send)
 
     async def _send_whole(self, reply: Reply, send: Send) -> None:
-        body = self._writer.reply(reply)
-        await send(_start(self._writer.json_type, ((b"content-length", str(len(body)).encode()),)))
-        await send({"type": "http.response.body", "body": body})
+        await send_whole(self._writer.reply(reply), self._writer.json_type, send)
 
     async def _send_stream(self, record: RequestRecord, send: Send) -> None:
         async with aclosing(self._serving.events(self._generation, record)) as events:
@@ -137,6 +153,12 @@ def _start(media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> di
 
 def _chunk(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+async def send_whole(body: bytes, content_type: str, send: Send) -> None:
+    """A reply with status 200 whose length is known."""
+    await send(_start(content_type, ((b"content-length", str(len(body)).encode()),)))
+    await send({"type": "http.response.body", "body": body})
 
 
 async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> bool:

@@ -6,8 +6,9 @@ import grpc
 import grpc.aio
 
 from gateway.errors import QUEUE_FULL, ApiError
+from gateway.logprobs import LogprobAligner
 from gateway.stream import TokenStream
-from gateway.submission import RETRY_PAUSE_S, SCHEDULER_AWAY, Submission, new_request_id
+from gateway.submission import SCHEDULER_AWAY, Submission, new_request_id
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
 from remuda.settings import Settings, context_tier
@@ -15,6 +16,10 @@ from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import serving_pb2_grpc, wire_pb2
 
 log = get_logger()
+
+
+WATCH_PAUSE_S = 0.5
+"""Between two attempts to follow the scheduler's state; only the default context length depends on it."""
 
 
 class SchedulerLink:
@@ -37,7 +42,8 @@ class SchedulerLink:
             gateway=self._tokens.endpoint,
             work=work.SerializeToString(),
         )
-        return Submission(self._channel, self._tokens, self._settings, request)
+        aligner = LogprobAligner() if work.HasField("logprobs") else None
+        return Submission(self._channel, self._tokens, self._settings, request, aligner)
 
     async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
         """Makes the model resident. Raises ApiError: 503 where the queue is full, 500 where it cannot be loaded."""
@@ -84,8 +90,8 @@ class SchedulerLink:
                 async for state in self._stub.Watch(pb.WatchRequest(), wait_for_ready=True):
                     self._see(state)
             except grpc.aio.AioRpcError as error:
-                log.debug("watch ended", code=error.code().name)
-            await asyncio.sleep(RETRY_PAUSE_S)
+                log.warning("watch ended", code=error.code().name)
+            await asyncio.sleep(WATCH_PAUSE_S)
 
     def _see(self, state: pb.SchedulerState) -> None:
         if state.devices:

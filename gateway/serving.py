@@ -1,23 +1,24 @@
 """Runs generations: resolve the model, check, render, submit, and turn the worker's text into events."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
 from gateway import checks
-from gateway.generation import Done, Event, Generation, Kind
+from gateway.generation import Delta, Done, Event, Generation
+from gateway.grammar.answer import AnswerGrammars
+from gateway.grammar.reply import reply_grammar
 from gateway.options import MIN_CONTEXT, MIN_VISION_CONTEXT, ContextBounds, Options, resolve_options
-from gateway.parsing.calls import CallParser
-from gateway.parsing.generic import GenericCalls
-from gateway.parsing.hermes import HermesCalls
-from gateway.parsing.reply import ReplyParser
-from gateway.parsing.thinking import ThinkingSplitter
 from gateway.prompt.builder import Draft, Prompt, PromptBuilder
 from gateway.prompt.formats import ChatFormat, Language, choose_format
+from gateway.prompt.go_syntax import parse_go
 from gateway.records import RequestRecord
+from gateway.reply import reply_parser
 from gateway.scheduler_link import SchedulerLink
 from gateway.store_link import StoreLink
 from gateway.submission import Submission
@@ -35,7 +36,9 @@ class Serving:
         self.store = store
         self.scheduler = scheduler
         self._settings = settings
+        self.vocabularies = prompts.vocabularies
         self._prompts = prompts
+        self._grammars = AnswerGrammars(settings)
 
     async def events(self, generation: Generation, record: RequestRecord) -> AsyncGenerator[Event]:
         """Deltas, then one Done. Raises ApiError. Closing the iterator cancels the generation everywhere."""
@@ -47,27 +50,37 @@ class Serving:
             yield _immediate("unload", record)
             return
         checks.check_abilities(generation, bundle)
-        options = await self._options(generation, bundle)
+        options = await self.options(generation.options, bundle)
         if checks.is_empty(generation):
             await self.scheduler.load(model_spec(bundle, options), generation.keep_alive_ns)
             yield _immediate("load", record)
             return
+        await self._check_template(generation.template)
         draft = self._draft(generation, bundle, options)
         prompt = await self._prompts.build(draft)
         if generation.debug_render_only:
             yield Done("", rendered=prompt.text)
             return
-        async with aclosing(self._run(draft, prompt, record)) as events:
+        checks.check_not_blank(prompt)
+        grammar = await self._grammar(draft, prompt)
+        async with aclosing(self._run(draft, prompt, grammar, record)) as events:
             async for event in events:
                 yield event
 
-    async def _options(self, generation: Generation, bundle: store_pb2.Bundle) -> Options:
+    async def options(self, asked: Mapping[str, Any], bundle: store_pb2.Bundle) -> Options:
+        """The options of a request for this model. Raises ApiError 500 for a value of the wrong type."""
         bounds = ContextBounds(
             default=await self.scheduler.default_context(),
             trained=bundle.details.context_length,
             minimum=MIN_VISION_CONTEXT if "vision" in bundle.capabilities else MIN_CONTEXT,
         )
-        return resolve_options(orjson.loads(bundle.params_json or "{}"), generation.options, bounds)
+        return resolve_options(orjson.loads(bundle.params_json or "{}"), asked, bounds)
+
+    async def _check_template(self, template: str | None) -> None:
+        """Refuses a request's own template that is too long or does not parse. Parsed in a thread, it is remembered."""
+        if template:
+            checks.check_template(template, self._settings.max_template)
+            await asyncio.to_thread(parse_go, template)
 
     def _draft(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> Draft:
         checks.check_implemented(generation, bundle)
@@ -78,27 +91,40 @@ class Serving:
         checks.check_tools(generation, chosen)
         return Draft(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
 
-    async def _run(self, draft: Draft, prompt: Prompt, record: RequestRecord) -> AsyncGenerator[Event]:
+    async def _grammar(self, draft: Draft, prompt: Prompt) -> str:
+        """What constrains the reply; empty = nothing."""
+        answer = await self._grammars.rules(draft.generation)
+        if answer is None:
+            return ""
+        return await asyncio.to_thread(reply_grammar, answer, draft, prompt)
+
+    async def _run(self, draft: Draft, prompt: Prompt, grammar: str, record: RequestRecord) -> AsyncGenerator[Event]:
         spec = model_spec(draft.bundle, draft.options)
-        work = work_of(draft.options, prompt.tokens, shift=draft.generation.shift)
+        work = work_of(draft, prompt, grammar)
         submission = self.scheduler.submission(spec, draft.generation.keep_alive_ns, work)
         record.id = submission.id
         parser, written = reply_parser(draft, prompt), list[str]()
-        wants_context = draft.generation.kind is Kind.GENERATE and not draft.generation.raw
         async with aclosing(submission.batches()) as batches:
             async for batch in batches:
-                if wants_context:
+                if draft.generation.wants_context:
                     written.append(batch.text)
-                if batch.text and (delta := parser.feed(batch.text)):
+                delta = parser.feed(batch.text) if batch.text else None
+                if batch.logprobs:
+                    delta = replace(delta or Delta(), logprobs=batch.logprobs)
+                if delta is not None:
                     yield delta
                 if batch.finished:
                     rest, calls = parser.end()
                     if rest:
                         yield rest
-                    whole = prompt.text + "".join(written)
-                    context = tuple(prompt.vocabulary.tokenize(whole)) if wants_context else None
                     done = _done(submission, batch.finished, record)
-                    yield replace(done, tool_calls=calls, context=context)
+                    yield replace(done, tool_calls=calls, context=await self._context(draft, prompt, written))
+
+    async def _context(self, draft: Draft, prompt: Prompt, written: list[str]) -> tuple[int, ...] | None:
+        """Prompt and reply as the tokens that a next request may begin with."""
+        if not draft.generation.wants_context:
+            return None
+        return tuple(await self.vocabularies.tokenize(prompt.vocabulary, "".join([prompt.text, *written])))
 
 
 def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
@@ -114,36 +140,19 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
     )
 
 
-def work_of(options: Options, tokens: list[int], *, shift: bool) -> wire_pb2.Work:
+def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
     """What the worker needs to know to run the request."""
+    generation, options = draft.generation, draft.options
     return wire_pb2.Work(
-        prompt=tokens,
+        prompt=prompt.tokens,
         sampling=options.sampling(),
         num_predict=options.max_tokens,
         num_keep=options.num_keep,
-        shift=shift,
+        shift=generation.shift,
         stop=options.stop,
+        grammar=grammar,
+        logprobs=generation.top_logprobs if generation.logprobs else None,
     )
-
-
-def reply_parser(draft: Draft, prompt: Prompt) -> ReplyParser:
-    """How this reply is read. A Jinja model's thoughts stay in the text of `/api/generate`, as in Ollama."""
-    generation, chat_format = draft.generation, draft.format
-    is_jinja = chat_format.language is Language.JINJA
-    if generation.raw or (is_jinja and generation.kind is Kind.GENERATE):
-        return ReplyParser()
-    tags = chat_format.thinking_tags() if is_jinja or draft.think else None
-    inside = tags is not None and prompt.text.rstrip().endswith(tags.opening)
-    return ReplyParser(ThinkingSplitter(tags, inside=inside) if tags else None, _call_parser(draft))
-
-
-def _call_parser(draft: Draft) -> CallParser | None:
-    tools, chat_format = draft.generation.tools, draft.format
-    if not tools:
-        return None
-    if chat_format.language is Language.JINJA:
-        return HermesCalls()
-    return GenericCalls(chat_format.syntax.tool_tag(), [tool["function"]["name"] for tool in tools])
 
 
 def _immediate(reason: str, record: RequestRecord) -> Done:

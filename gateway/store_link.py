@@ -19,6 +19,11 @@ REMEMBERED = 256
 """Bundles kept for the time that the store is away; one is a few kilobytes."""
 
 
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+PATIENCE_S = 1.0
+"""How long a store that hangs may hold up a request for a model whose bundle is remembered; it answers within 1 ms."""
+
+
 class StoreLink:
     """Talks to the store over one channel."""
 
@@ -30,11 +35,13 @@ class StoreLink:
     async def resolve(self, name: str) -> store_pb2.Bundle:
         """All about the model `name`, as the client wrote it. Raises ApiError with the texts of generate and chat."""
         wanted = local_name(name)
+        remembered = self._remembered.get(wanted)
+        timeout_s = self._timeout_s if remembered is None else min(self._timeout_s, PATIENCE_S)
         try:
-            bundle = await self._stub.Resolve(store_pb2.ResolveRequest(name=wanted), timeout=self._timeout_s)
+            bundle = await self._stub.Resolve(store_pb2.ResolveRequest(name=wanted), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE and wanted in self._remembered:
-                return self._remembered[wanted]
+            if error.code() in AWAY and remembered is not None:
+                return remembered
             _raise_api_error(error, f"model '{name}' not found")
         self._remember(wanted, bundle)
         return bundle

@@ -6,7 +6,6 @@ readable, and a request that is not quick enough finds all its pieces at once.
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +16,7 @@ import zmq
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
+from remuda.zeromq import bind_private
 
 log = get_logger()
 
@@ -34,10 +34,11 @@ Item: TypeAlias = wire.TokenPiece | pb.RequestEvent | SubmitBroken | Exception
 class Inbox:
     """What arrives for one request, from ZeroMQ and from gRPC, in the order of arrival. One reader."""
 
-    __slots__ = ("_items", "_reader", "attempt")
+    __slots__ = ("_items", "_reader", "attempt", "has_output")
 
     def __init__(self) -> None:
         self.attempt = 0
+        self.has_output = False  # a piece of any attempt has arrived
         self._items: deque[Item] = deque()
         self._reader: asyncio.Future[None] | None = None
 
@@ -71,11 +72,7 @@ class TokenStream:
 
     def open(self) -> None:
         """Binds (the socket file gets mode 0600) and reads from now on; needs a running loop."""
-        before = os.umask(0o177)
-        try:
-            self._socket.bind(self.endpoint)
-        finally:
-            os.umask(before)
+        bind_private(self._socket, self.endpoint)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._read)
         self._loop.call_soon(self._read)
@@ -122,4 +119,5 @@ class TokenStream:
         for piece in pieces:
             inbox = self._inboxes.get(piece.request_id)
             if inbox is not None and inbox.attempt == piece.attempt:
+                inbox.has_output = True
                 inbox.put(piece)

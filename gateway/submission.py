@@ -5,28 +5,51 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from enum import Enum
 
 import grpc
 import grpc.aio
 
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED, ApiError
+from gateway.generation import TokenLogprob
+from gateway.logprobs import LogprobAligner
 from gateway.stream import Inbox, Item, SubmitBroken, TokenStream
 from remuda.durations import NANOSECONDS
+from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import serving_pb2_grpc, wire_pb2
+
+log = get_logger()
 
 SCHEDULER_AWAY = "the scheduler is not available"
 RETRY_PAUSE_S = 0.05
 """Between two attempts to submit, where the channel stands but the scheduler refuses."""
 
+ATTEMPTS = 3
+"""Workers that one request may lose before it is taken for what kills them."""
+
+
+class Outcome(Enum):
+    """How one call of Submit ended."""
+
+    ENDED = "the request has ended, and its reader knows"
+    OVER = "this attempt has come to nothing, another one may"
+    BROKEN = "the call broke off, the attempt may go on"
+
 
 @dataclass(slots=True)
 class Batch:
-    """All text that is ready, and the end if it is there."""
+    """All output that is ready, and the end if it is there."""
 
     text: str
     finished: pb.Finished | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    embeddings: tuple[wire_pb2.Embedding, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text or self.finished or self.logprobs or self.embeddings)
 
 
 @dataclass(slots=True)
@@ -38,10 +61,14 @@ class Submission:
     tokens: TokenStream
     settings: Settings
     request: pb.SubmitRequest
+    aligner: LogprobAligner | None = None
+    """Where log-probabilities were asked for."""
     submitted_ns: int = 0
     running_ns: int = 0
     waited_for_load: bool = False
     _patience_s: float | None = field(default=None, init=False)
+    _is_orphan: bool = field(default=False, init=False)
+    """Runs on, but no call to the scheduler would cancel it by its end."""
 
     @property
     def id(self) -> int:
@@ -55,13 +82,16 @@ class Submission:
             try:
                 while True:
                     batch = await self._next_batch(inbox)
-                    if batch.text or batch.finished:
+                    if not batch.is_empty:
                         yield batch
                     if batch.finished:
+                        self._is_orphan = False
                         return
             finally:
                 follower.cancel()
                 await asyncio.wait((follower,))
+                if self._is_orphan:
+                    await self._cancel()
 
     async def _next_batch(self, inbox: Inbox) -> Batch:
         batch = Batch("")
@@ -89,6 +119,10 @@ class Submission:
     def _see_piece(self, piece: wire_pb2.TokenPiece, batch: Batch) -> None:
         self._mark_running()
         batch.text = batch.text + piece.text if batch.text else piece.text
+        if self.aligner is not None:
+            batch.logprobs += self.aligner.feed(piece)
+        if piece.embeddings:
+            batch.embeddings += tuple(piece.embeddings)
         if piece.HasField("finished"):
             batch.finished = piece.finished
             if piece.finished.reason == pb.FINISH_REASON_ERROR:
@@ -120,37 +154,55 @@ class Submission:
             inbox.put(error)
 
     async def _follow_attempts(self, inbox: Inbox) -> None:
-        """Feeds the scheduler's events into the inbox; submits again while the request has not begun to run."""
+        """Feeds the scheduler's events into the inbox; submits again while nothing of the request was told yet."""
         give_up = asyncio.get_running_loop().time() + self.settings.submit_timeout_ns / NANOSECONDS["s"]
-        while True:
-            try:
-                if await self._submit(inbox):
-                    return
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise
-            if self.running_ns:
+        while (outcome := await self._submit(inbox)) is not Outcome.ENDED:
+            if outcome is Outcome.BROKEN and self.running_ns:
+                self._is_orphan = True
                 inbox.put(SubmitBroken())
                 return
             if not await self._wait_for_scheduler(give_up):
                 raise ApiError(503, SCHEDULER_AWAY)
+            if outcome is Outcome.BROKEN:
+                await self._cancel()  # the attempt may run without our knowing
             inbox.attempt = self.request.attempt = self.request.attempt + 1
+            self.running_ns = 0
 
-    async def _submit(self, inbox: Inbox) -> bool:
-        """Follows one call. True when the scheduler told the request's end, False when it has to be submitted again."""
+    async def _submit(self, inbox: Inbox) -> Outcome:
+        """Follows one call to its end."""
         call = serving_pb2_grpc.SchedulerStub(self.channel).Submit(self.request)
         try:
             async for event in call:
                 if event.HasField("rejected") and event.rejected.code == pb.Rejected.CODE_UNAVAILABLE:
-                    return False
+                    return Outcome.OVER
+                if event.HasField("lost") and self._can_begin_again(inbox):
+                    return Outcome.OVER
                 if event.HasField("running"):
                     self._mark_running()
                 inbox.put(event)
                 if event.WhichOneof("event") in ("finished", "lost", "rejected"):
-                    return True
-            return False
+                    return Outcome.ENDED
+            return Outcome.BROKEN
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            return Outcome.BROKEN
         finally:
             call.cancel()
+
+    def _can_begin_again(self, inbox: Inbox) -> bool:
+        """Whether a request whose worker has died can start from the beginning: nothing of it was told yet, and it is
+        not what kills the workers."""
+        return not inbox.has_output and self.request.attempt + 1 < ATTEMPTS
+
+    async def _cancel(self) -> None:
+        """Cancels the attempt at a scheduler that did not see its Submit call."""
+        request = pb.CancelRequest(request_id=self.id, attempt=self.request.attempt)
+        timeout = self.settings.submit_timeout_ns / NANOSECONDS["s"]
+        try:
+            await serving_pb2_grpc.SchedulerStub(self.channel).Cancel(request, timeout=timeout, wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            log.warning("request not cancelled", id=f"{self.id:016x}", reason=error.details())
 
     async def _wait_for_scheduler(self, give_up: float) -> bool:
         """Waits until the scheduler can be reached again; False when the time is up."""

@@ -11,7 +11,8 @@ from gateway.errors import ApiError
 from remuda.durations import FOREVER, NANOSECONDS, parse_duration
 
 THINK_LEVELS = ("high", "medium", "low", "max")
-MAX_NS = (1 << 63) - 1
+LONGEST_KEEP_ALIVE = 290 * 365 * 24 * NANOSECONDS["h"]
+"""290 years in nanoseconds: nearly all that an int64 holds."""
 
 _GO_KINDS = {bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\r\n]")
@@ -25,10 +26,10 @@ def parse_keep_alive(value: Any) -> int | None:
         case bool() | dict() | list():
             raise ValueError(f"Unsupported type: '{_GO_KINDS[type(value)]}'")  # type: ignore[index]
         case int() | float():
-            return FOREVER if value < 0 else min(int(value * NANOSECONDS["s"]), MAX_NS)
+            return FOREVER if value < 0 else int(min(value * NANOSECONDS["s"], LONGEST_KEEP_ALIVE))
         case _:
             duration = parse_duration(str(value))
-            return FOREVER if duration < 0 else min(duration, MAX_NS)
+            return FOREVER if duration < 0 else min(duration, LONGEST_KEEP_ALIVE)
 
 
 def parse_think(value: Any) -> bool | str | None:

@@ -15,6 +15,8 @@ NANOSECONDS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+LONGEST = (1 << 63) - 1
+"""The longest duration that Go can hold."""
 _TERM = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµμ]*)")
 
 
@@ -33,7 +35,10 @@ def parse_duration(text: str) -> int:
             raise ValueError(f'time: missing unit in duration "{text}"')
         if unit not in NANOSECONDS:
             raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total += round(float(number) * NANOSECONDS[unit])
+        scaled = float(number) * NANOSECONDS[unit]
+        if total + scaled > LONGEST:
+            raise ValueError(f'time: invalid duration "{text}"')
+        total += round(scaled)
         position = term.end()
     if not rest:
         raise ValueError(f'time: invalid duration "{text}"')

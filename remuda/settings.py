@@ -191,10 +191,25 @@ class Settings(BaseSettings):
     chunks of prompts are sized by measured times to keep it. More = prompts start sooner, streams stutter more."""
     batch_size: Annotated[Unsigned, Field(validation_alias="REMUDA_BATCH_SIZE")] = 512
     """Tokens of one llama_decode at most, where the request names no num_batch."""
+    embedding_batch: Annotated[Unsigned, Field(validation_alias="REMUDA_EMBEDDING_BATCH")] = 2048
+    """Tokens of one input of an embedding model at most, where the request names no num_batch: such models compute an
+    input in one piece, and the memory for that grows with it. Ollama's number."""
+    embedding_group: Annotated[Unsigned, Field(validation_alias="REMUDA_EMBEDDING_GROUP")] = 65536
+    """Tokens of an embedding request that a worker is given at once: of a long list the next group waits its turn."""
     stats_interval_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_STATS_INTERVAL")] = NANOSECONDS["s"]
     """How often workers and hosts report to the scheduler."""
+    max_header: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_HEADER")] = 1 << 20
+    """Bytes of a request's line and headers at most, about: Go's default, which Ollama has."""
     max_body: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * (1 << 20)
     """Bytes of a request body at most: a dozen large images fit, a runaway client does not fill the memory."""
+    max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = 1 << 20
+    """Bytes of a JSON schema in `format` at most: one of half that size takes a third of a second to compile."""
+    max_grammar: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_GRAMMAR")] = 32 << 10
+    """Bytes of a GBNF grammar at most: llama.cpp's examples have less than 10,000, and the time that a hostile one
+    takes to translate grows with the square of its size."""
+    max_template: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_TEMPLATE")] = 64 << 10
+    """Bytes of a request's own Go template at most: real ones have a few thousand; so many take a
+    quarter of a second to parse."""
     template_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_TEMPLATE_TIMEOUT")] = (
         2 * NANOSECONDS["s"]
     )

@@ -14,6 +14,10 @@ from scheduler.commands import Command
 from scheduler.events import Event
 from scheduler.model import ModelKey, Queue, Replica, ReplicaState, Request, RequestKey, RequestState, needs_reload
 
+UNWANTED_KEPT = 10_000
+"""Cancellations of unknown requests that are remembered: more than a crowd of clients leaves behind in the second of a
+restart, and too few to fill a memory."""
+
 IDENTIFY_TIMEOUT_NS = 2_000_000_000
 """How long a restarted scheduler starts no worker because one that it found has not said yet what it is. One that
 serves says so within a step; one that is loading cannot, and is adopted when it is ready."""
@@ -41,6 +45,7 @@ class Core:
         self.queues: dict[ModelKey, Queue] = {}
         self._first_replica = self._next_replica = first_replica
         self._arrivals = 0
+        self._unwanted: set[RequestKey] = set()  # cancelled before the worker that runs them was adopted
         self._unidentified: dict[int, int] = {}  # workers of an earlier scheduler: until when they are waited for
         self._commands: list[Command] = []
         self._now = 0
@@ -97,7 +102,10 @@ class Core:
 
     def _cancelled(self, event: events.Cancelled) -> None:
         request = self.requests.get(event.key)
-        if request is None or request.state is RequestState.CANCELLING:
+        if request is None:
+            self._cancel_adopted(event.key)
+            return
+        if request.state is RequestState.CANCELLING:
             return
         if request.state is RequestState.RUNNING:
             assert request.replica is not None
@@ -107,6 +115,14 @@ class Core:
         self._forget(request)
         self._abandon_unwanted_load(request.model)
         self._advance(request.model)
+
+    def _cancel_adopted(self, key: RequestKey) -> None:
+        """Cancels a request of an earlier scheduler's time, also where its worker has yet to be adopted."""
+        replica = next((replica for replica in self.replicas.values() if key in replica.busy), None)
+        if replica is not None:
+            self._say(commands.CancelRun(replica.id, key))
+        elif len(self._unwanted) < UNWANTED_KEPT:
+            self._unwanted.add(key)
 
     def _request_finished(self, event: events.RequestFinished) -> None:
         replica = self.replicas.get(event.replica)
@@ -336,6 +352,9 @@ class Core:
         )
         replica.busy.update(event.active)
         self.replicas[replica.id] = replica
+        for key in event.active & self._unwanted:
+            self._say(commands.CancelRun(replica.id, key))
+        self._unwanted -= event.active
         return replica
 
     def _remove(self, replica: Replica, reason: str) -> None:

@@ -45,6 +45,10 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
                 if notices.is_last(event):
                     return
 
+    async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CancelReply:
+        self._dispatcher.handle(events.Cancelled(RequestKey(request.request_id, request.attempt)))
+        return pb.CancelReply()
+
     async def Load(self, request: pb.LoadRequest, context: Context) -> pb.LoadReply:
         began = time.monotonic_ns()
         key = RequestKey(next(self._loads), -1)  # attempts of requests are never negative

@@ -4,6 +4,9 @@ from remuda.v1 import serving_pb2 as pb
 from scheduler.core import Core
 from scheduler.model import Replica
 
+LATEST_NS = (1 << 63) - 1
+"""The latest Unix time that a message can tell; a keep-alive of centuries ends later."""
+
 
 def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
     """One replica. The core keeps monotonic time; clients read Unix time."""
@@ -20,7 +23,7 @@ def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
     )
     if replica.keep_alive_ns >= 0:
         expires = monotonic_ns + replica.keep_alive_ns if replica.expires_at_ns is None else replica.expires_at_ns
-        told.expires_at_ns = unix_ns + expires - monotonic_ns
+        told.expires_at_ns = min(unix_ns + expires - monotonic_ns, LATEST_NS)
     return told
 
 

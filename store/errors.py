@@ -1,5 +1,7 @@
 """What can be wrong with a request to the store. The texts reach clients: they never hold a path."""
 
+from pydantic import ValidationError
+
 
 class StoreError(Exception):
     """Base of the errors that a client of the store can cause or see."""
@@ -21,3 +23,8 @@ class ModelNotFoundError(StoreError):
 
 class CorruptModelError(StoreError):
     """The model is installed, but a file of it is missing, truncated or not what it should be."""
+
+
+def reason_of(error: ValidationError) -> str:
+    """The first thing that is wrong, in its validator's own words."""
+    return error.errors(include_url=False, include_context=False)[0]["msg"].removeprefix("Value error, ")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from store.blobs import Blobs
 from store.digests import Digest
-from store.errors import CorruptModelError
+from store.errors import CorruptModelError, reason_of
 from store.manifests import Layer, LayerType, Manifest
 
 Parsed = TypeVar("Parsed")
@@ -101,4 +101,4 @@ class LayerReader:
         try:
             return shape.validate_json(content)
         except ValidationError as error:
-            raise CorruptModelError(f"blob {digest} is invalid: {error.errors()[0]['msg']}") from None
+            raise CorruptModelError(f"blob {digest} is invalid: {reason_of(error)}") from None

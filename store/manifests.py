@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from remuda.logs import get_logger
 from store.blobs import sync_folder
 from store.digests import Digest, parse_digest
-from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError
+from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError, reason_of
 from store.names import Name, canonicalise
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
@@ -171,4 +171,4 @@ def _parse(content: bytes, name: Name) -> Manifest:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        raise CorruptModelError(f"the manifest of {name.shortest} is invalid: {error.errors()[0]['msg']}") from None
+        raise CorruptModelError(f"the manifest of {name.shortest} is invalid: {reason_of(error)}") from None

@@ -1,15 +1,18 @@
 """Token frames to the gateways: one ZeroMQ message for each step and gateway."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+import numpy as np
 import zmq
 
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
+from workers.engine.embedding import EmbeddingJob, Vectors
 from workers.engine.engine import Piece
 from workers.engine.logprobs import Logprob, TokenLogprobs
+from workers.engine.replica import Output
 from workers.engine.sequence import FinishReason, Sequence
 
 log = get_logger()
@@ -25,17 +28,22 @@ REASONS = {
 }
 
 
-def finished(sequence: Sequence) -> pb.Finished:
-    """How a sequence ended, for its gateway and for the scheduler."""
-    reason = sequence.finish or FinishReason.CANCELLED
-    usage = pb.Usage(
-        prompt_tokens=len(sequence.prompt),
-        cached_tokens=sequence.cached,
-        completion_tokens=sequence.generated,
-        prefill_ns=sequence.timings.prefill_ns,
-        decode_ns=sequence.timings.decode_ns,
+def finished(request: Sequence | EmbeddingJob) -> pb.Finished:
+    """How a request ended, for its gateway and for the scheduler."""
+    reason = request.finish or FinishReason.CANCELLED
+    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error)
+
+
+def _usage(request: Sequence | EmbeddingJob) -> pb.Usage:
+    if isinstance(request, EmbeddingJob):
+        return pb.Usage(prompt_tokens=request.tokens, prefill_ns=request.compute_ns)
+    return pb.Usage(
+        prompt_tokens=len(request.prompt),
+        cached_tokens=request.cached,
+        completion_tokens=request.generated,
+        prefill_ns=request.timings.prefill_ns,
+        decode_ns=request.timings.decode_ns,
     )
-    return pb.Finished(reason=REASONS[reason], usage=usage, error=sequence.error)
 
 
 class Outbox:
@@ -47,22 +55,26 @@ class Outbox:
         self._spell = spell
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
 
-    def send(self, pieces: list[Piece]) -> None:
-        """Sends the pieces of one step. Never blocks."""
+    def send(self, outputs: Collection[Output]) -> None:
+        """Sends what one step gave. Never blocks."""
         frames: defaultdict[str, wire.TokenFrame] = defaultdict(wire.TokenFrame)
-        for piece in pieces:
-            sequence = piece.sequence
-            entry = frames[sequence.gateway].pieces.add(
-                request_id=sequence.key.request_id,
-                attempt=sequence.key.attempt,
-                tokens=piece.tokens,
-                text=piece.text,
-                logprobs=[self._logprobs(told) for told in piece.logprobs],
-            )
-            if piece.ended:
-                entry.finished.CopyFrom(finished(sequence))
+        for output in outputs:
+            piece = frames[output.request.gateway].pieces.add()
+            piece.request_id, piece.attempt = output.request.key
+            if isinstance(output, Piece):
+                self._write_tokens(output, piece)
+            else:
+                _write_vectors(output, piece)
+            if output.ended:
+                piece.finished.CopyFrom(finished(output.request))
         for gateway, frame in frames.items():
             self._push(gateway, frame.SerializeToString())
+
+    def _write_tokens(self, output: Piece, piece: wire.TokenPiece) -> None:
+        piece.tokens.extend(output.tokens)
+        piece.text = output.text
+        if output.logprobs:
+            piece.logprobs.extend([self._logprobs(told) for told in output.logprobs])
 
     def _logprobs(self, told: TokenLogprobs) -> wire.TokenLogprob:
         return wire.TokenLogprob(picked=self._logprob(told.picked), top=[self._logprob(one) for one in told.top])
@@ -84,3 +96,8 @@ class Outbox:
             socket.linger = 0
             socket.connect(gateway)
         return socket
+
+
+def _write_vectors(output: Vectors, piece: wire.TokenPiece) -> None:
+    for index, vector in output.vectors:
+        piece.embeddings.add(input=index, vector=vector.astype(np.dtype("<f4"), copy=False).tobytes())

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 import psutil
 import zmq
@@ -14,9 +15,12 @@ from remuda.logs import get_logger
 from remuda.process import begin_process, die_with_parent
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
-from workers.engine.engine import Engine, Piece
+from workers.engine.embedding import Embedder, EmbeddingJob
+from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
+from workers.engine.engine import Engine
 from workers.engine.llama import Context, ContextOptions, LoadError, Model, ModelOptions
 from workers.engine.log import EngineLog
+from workers.engine.replica import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.outbox import Outbox, finished
@@ -49,27 +53,40 @@ class Worker:
     def run(self) -> None:
         """Loads the model and serves it until the process is killed."""
         try:
-            engine = self._load()
+            model, self._replica = self._load()
         except LoadError as error:
             reason = self._engine_log.explain(str(error))
             log.error("model not loaded", error=reason)
             self._send(wire.Uplink(worker_failed=wire.WorkerFailed(error=reason)))
             self._context.destroy(linger=1000)
             sys.exit(1)
-        self._engine = engine
-        self._outbox = Outbox(self._context, engine.piece)
+        self._outbox = Outbox(self._context, model.vocabulary.piece)
         self._say_ready()
         while True:
-            self._receive(blocking=not engine.busy)
-            if not engine.step(self._meanwhile):
+            self._receive(blocking=not self._replica.busy)
+            if not self._replica.step(self._meanwhile):
                 self._scheduler.poll(IDLE_POLL_MS)
 
     # ---- loading ----
 
-    def _load(self) -> Engine:
+    def _load(self) -> tuple[Model, Replica]:
+        """Raises LoadError. A model that embeds gets no context to generate in; one that generates gets its context
+        for embeddings when somebody asks for some."""
         began = time.monotonic()
+        spec = self._start.model
+        model = self._load_model()
+        embedder = Embedder(partial(self._embedding_context, model), spec.options.num_ctx, model.vocabulary.size)
+        if model.pooling is None:
+            engine = self._engine_of(model)
+        else:
+            engine = None
+            embedder.open()
+        log.info("model loaded", model=spec.name, device=self._start.device, seconds=round(time.monotonic() - began, 3))
+        return model, Replica(engine, embedder, self._settings.batch_size)
+
+    def _load_model(self) -> Model:
         spec, options = self._start.model, self._start.model.options
-        model = Model(
+        return Model(
             ModelOptions(
                 path=spec.model_path,
                 gpu_layers=options.num_gpu,
@@ -78,20 +95,42 @@ class Worker:
             ),
             self._progress_reporter(),
         )
+
+    def _engine_of(self, model: Model) -> Engine:
+        options, settings = self._start.model.options, self._settings
         context = Context(
             model,
             ContextOptions(
                 sequences=self._start.slots,
                 ctx_per_sequence=options.num_ctx,
-                batch_tokens=max(options.num_batch or self._settings.batch_size, self._start.slots),
-                threads=options.num_thread or self._settings.threads or psutil.cpu_count(logical=False) or 1,
-                flash_attention=self._settings.flash_attention,
-                kv_cache_type=self._settings.kv_cache_type,
+                batch_tokens=max(options.num_batch or settings.batch_size, self._start.slots),
+                threads=self._threads,
+                flash_attention=settings.flash_attention,
+                kv_cache_type=settings.kv_cache_type,
             ),
         )
-        log.info("model loaded", model=spec.name, device=self._start.device, seconds=round(time.monotonic() - began, 3))
-        limits = self._settings
-        return Engine(model, context, self._start.slots, options.num_ctx, limits.prefill_chunk, limits.max_gap)
+        return Engine(model, context, self._start.slots, options.num_ctx, settings.prefill_chunk, settings.max_gap)
+
+    def _embedding_context(self, model: Model) -> EmbeddingContext:
+        """Raises LoadError. A context that is made later than the model is told to the scheduler: memory is taken."""
+        options, settings = self._start.model.options, self._settings
+        whole_inputs = model.pooling is not None
+        batch_tokens = min(settings.embedding_batch, options.num_ctx) if whole_inputs else settings.batch_size
+        self._engine_log.begin_context()
+        context = EmbeddingContext(
+            model,
+            EmbeddingOptions(
+                options.num_ctx, options.num_batch or batch_tokens, self._threads, settings.flash_attention
+            ),
+        )
+        if not whole_inputs:
+            self._say_ready()
+        return context
+
+    @property
+    def _threads(self) -> int:
+        asked = self._start.model.options.num_thread
+        return asked or self._settings.threads or psutil.cpu_count(logical=False) or 1
 
     def _progress_reporter(self) -> Callable[[float], None]:
         """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
@@ -115,18 +154,20 @@ class Worker:
             model=self._start.model,
             device=self._start.device,
             host=os.environ.get(HOST_VARIABLE, ""),
-            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._engine.alive()],
+            active=[
+                wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._replica.alive()
+            ],
         )
         self._send(wire.Uplink(worker_ready=ready))
 
     # ---- serving ----
 
-    def _meanwhile(self, pieces: list[Piece]) -> None:
-        """What happens while a step computes: the last step's tokens leave, messages come in."""
-        self._outbox.send(pieces)
-        for piece in pieces:
-            if piece.ended:
-                self._say_finished(piece.sequence)
+    def _meanwhile(self, outputs: Collection[Output]) -> None:
+        """What happens while a step computes: the last step's output leaves, messages come in."""
+        self._outbox.send(outputs)
+        for output in outputs:
+            if output.ended:
+                self._say_finished(output.request)
         self._receive(blocking=False)
         self._report()
 
@@ -144,17 +185,17 @@ class Worker:
     def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "run":
-                self._engine.add(sequence_of(message.run))
+                self._replica.add(request_of(message.run))
             case "cancel":
-                self._engine.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
+                self._replica.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
             case "identify":
                 self._say_ready()
             case other:
                 log.warning("message not for a worker dropped", kind=other)
 
-    def _say_finished(self, sequence: Sequence) -> None:
+    def _say_finished(self, request: Sequence | EmbeddingJob) -> None:
         message = wire.RequestFinished(
-            request_id=sequence.key.request_id, attempt=sequence.key.attempt, finished=finished(sequence)
+            request_id=request.key.request_id, attempt=request.key.attempt, finished=finished(request)
         )
         self._send(wire.Uplink(request_finished=message))
 
@@ -163,11 +204,11 @@ class Worker:
         if now < self._next_stats:
             return
         self._next_stats = now + self._settings.stats_interval_ns / 1e9
-        engine, counters = self._engine, self._engine.counters
+        replica, counters = self._replica, self._replica.counters
         stats = wire.WorkerStats(
-            slots_busy=engine.slots_busy,
-            waiting=engine.waiting,
-            cells_used=engine.cells_used,
+            slots_busy=replica.slots_busy,
+            waiting=replica.waiting,
+            cells_used=replica.cells_used,
             prefill_tokens=counters.prefill_tokens,
             decode_tokens=counters.decode_tokens,
             decode_steps=counters.decode_steps,
@@ -179,17 +220,25 @@ class Worker:
         self._scheduler.send(message.SerializeToString())
 
 
-def sequence_of(run: wire.Run) -> Sequence:
+def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
     """The engine's view of a request. A Work that does not parse becomes a sequence with an empty prompt, which the
     engine refuses."""
     try:
         work = wire.Work.FromString(run.work)
     except DecodeError:
         work = wire.Work()
+    key = SequenceKey(run.request_id, run.attempt)
+    if work.HasField("embed"):
+        return EmbeddingJob(key, run.gateway, [list(entry.tokens) for entry in work.embed.inputs])
+    return sequence_of(key, run.gateway, work)
+
+
+def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
+    """A request that generates."""
     asked = work.sampling
     return Sequence(
-        key=SequenceKey(run.request_id, run.attempt),
-        gateway=run.gateway,
+        key=key,
+        gateway=gateway,
         prompt=list(work.prompt),
         sampling=SamplingParams(
             temperature=asked.temperature,

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.body import parse_object, read_body
+from gateway.body import read_object
 from gateway.encoding import encode
 from gateway.errors import ApiError, not_implemented
 from gateway.ollama import listings
@@ -23,8 +23,6 @@ OLLAMA_API_VERSION = "0.18.0"
 COPILOT_AGENT = "GitHubCopilotChat/"
 
 LATER = (
-    ("POST", "/api/embed", "embeddings are"),
-    ("POST", "/api/embeddings", "embeddings are"),
     ("POST", "/api/create", "creating models is"),
     ("HEAD", "/api/blobs/{digest}", "uploading blobs is"),
     ("POST", "/api/blobs/{digest}", "uploading blobs is"),
@@ -78,7 +76,7 @@ def _add_information(router: APIRouter, serving: Serving) -> None:
 def _add_show(router: APIRouter, serving: Serving, settings: Settings) -> None:
     @router.post("/api/show")
     async def show(request: Request) -> Response:
-        body = parse_object(ShowRequest, await read_body(request, settings.max_body))
+        body = await read_object(ShowRequest, request, settings.max_body)
         name = body.model or body.name
         if not name.strip():
             raise ApiError(400, "model is required")
@@ -92,12 +90,12 @@ def _add_show(router: APIRouter, serving: Serving, settings: Settings) -> None:
 def _add_generation(router: APIRouter, serving: Serving, settings: Settings) -> None:
     @router.post("/api/generate")
     async def generate(request: Request) -> Response:
-        body = parse_object(GenerateRequest, await read_body(request, settings.max_body))
+        body = await read_object(GenerateRequest, request, settings.max_body)
         return GenerationResponse(serving, body.generation(), GenerateWriter(body.model), stream=body.stream)
 
     @router.post("/api/chat")
     async def chat(request: Request) -> Response:
-        body = parse_object(ChatRequest, await read_body(request, settings.max_body))
+        body = await read_object(ChatRequest, request, settings.max_body)
         return GenerationResponse(serving, body.generation(), ChatWriter(body.model), stream=body.stream)
 
 

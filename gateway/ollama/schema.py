@@ -62,6 +62,7 @@ class InferenceRequest(GoObject):
     keep_alive_ns: Annotated[int | None, BeforeValidator(parse_keep_alive), Field(alias="keep_alive")] = None
     think: Annotated[bool | str | None, BeforeValidator(parse_think)] = None
     format: Any = None
+    grammar: str = ""
     truncate: bool = True
     shift: bool = True
     logprobs: bool = False
@@ -94,6 +95,7 @@ class GenerateRequest(InferenceRequest):
             template=self.template or None,
             context=None if self.context is None else tuple(self.context),
             raw=self.raw,
+            wants_context=not self.raw,
             images=tuple(self.images),
             **self.common(),
         )

@@ -8,6 +8,7 @@ import orjson
 from gateway.encoding import Clock, encode, escape_html, sorted_maps, utc_time
 from gateway.errors import ApiError, error_body
 from gateway.generation import Delta, Done, Reply, ToolCall
+from gateway.logprobs import logprob_objects
 from gateway.responses import JSON
 
 NDJSON = "application/x-ndjson"
@@ -40,7 +41,8 @@ class GenerateWriter(NativeWriter):
         thinking = b'"thinking":%b,' % encode_text(event.thinking) if event.thinking else b""
         calls = b',"tool_calls":%b' % encode(tool_calls(event.tool_calls)) if event.tool_calls else b""
         response = encode_text(event.content)
-        return b'%b"response":%b,%b"done":false%b}\n' % (self._begin(), response, thinking, calls)
+        tail = calls + _logprobs(event) if event.logprobs else calls
+        return b'%b"response":%b,%b"done":false%b}\n' % (self._begin(), response, thinking, tail)
 
     def done(self, event: Done) -> bytes:
         return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
@@ -58,6 +60,7 @@ class GenerateWriter(NativeWriter):
             | metrics(done)
             | calls
             | debug_info(done)
+            | _present(logprobs=logprob_objects(reply.logprobs))
         )
 
 
@@ -70,8 +73,9 @@ class ChatWriter(NativeWriter):
             extra = b',"thinking":' + encode_text(event.thinking)
         if event.tool_calls:
             extra += b',"tool_calls":' + encode(tool_calls(event.tool_calls))
-        content = encode_text(event.content)
-        return b'%b"message":{"role":"assistant","content":%b%b},"done":false}\n' % (self._begin(), content, extra)
+        tail = _logprobs(event) if event.logprobs else b""
+        message = b'{"role":"assistant","content":%b%b}' % (encode_text(event.content), extra)
+        return b'%b"message":%b,"done":false%b}\n' % (self._begin(), message, tail)
 
     def done(self, event: Done) -> bytes:
         return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
@@ -81,7 +85,8 @@ class ChatWriter(NativeWriter):
         message = {"role": "assistant", "content": reply.content}
         message |= _present(thinking=reply.thinking, tool_calls=tool_calls(reply.tool_calls))
         head: dict[str, Any] = {"model": self._model, "created_at": utc_time(), "message": message}
-        return encode(head | ending(done) | debug_info(done) | metrics(done))
+        logprobs = _present(logprobs=logprob_objects(reply.logprobs))
+        return encode(head | ending(done) | debug_info(done) | logprobs | metrics(done))
 
 
 def encode_text(text: str) -> bytes:
@@ -124,6 +129,11 @@ def metrics(done: Done) -> dict[str, Any]:
 def debug_info(done: Done) -> dict[str, Any]:
     """`_debug_info`, where the prompt was only rendered."""
     return {} if done.rendered is None else {"_debug_info": {"rendered_template": done.rendered}}
+
+
+def _logprobs(event: Delta) -> bytes:
+    """The field at the end of a chunk that has something to tell."""
+    return b',"logprobs":' + encode(logprob_objects(event.logprobs))
 
 
 def _present(**fields: Any) -> dict[str, Any]:

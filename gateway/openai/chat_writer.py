@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.encoding import encode
 from gateway.errors import ApiError, openai_error
-from gateway.generation import Delta, Done, Reply, ToolCall
+from gateway.generation import Delta, Done, Reply, TokenLogprob, ToolCall
+from gateway.logprobs import logprob_objects
 from gateway.openai.frames import (
     END,
     EVENT_STREAM,
@@ -43,14 +44,14 @@ class ChatWriter:
         self._called = False
 
     def delta(self, event: Delta) -> bytes:
-        if self._created and not event.thinking and not event.tool_calls:
+        if self._created and not event.thinking and not event.tool_calls and not event.logprobs:
             return self._content_start + encode_text(event.content) + CONTENT_END
         content = {"content": event.content, **self._calls(event.tool_calls)}
         if not event.thinking:
-            return self._chunk(content)
+            return self._chunk(content, event.logprobs)
         if event.content or event.tool_calls:
-            return self._chunk({"reasoning": event.thinking}) + self._chunk(content)
-        return self._chunk({"content": "", "reasoning": event.thinking})
+            return self._chunk({"reasoning": event.thinking}, event.logprobs) + self._chunk(content)
+        return self._chunk({"content": "", "reasoning": event.thinking}, event.logprobs)
 
     def done(self, event: Done) -> bytes:
         rest = b""
@@ -73,13 +74,14 @@ class ChatWriter:
         message = {"role": "assistant", "content": reply.content, **thinking, **self._calls(reply.tool_calls)}
         reason = finish_reason(reply.done.reason, called=self._called)
         self._created = int(time.time())
-        whole = self._object([{"index": 0, "message": message, "finish_reason": reason}])
+        choice = {"index": 0, "message": message, "finish_reason": reason, **_logprobs(reply.logprobs)}
+        whole = self._object([choice])
         extras = {"object": "chat.completion", "usage": usage_of(reply.done), **debug_info(reply.done)}
         return encode(whole | extras)
 
-    def _chunk(self, delta: dict[str, Any]) -> bytes:
+    def _chunk(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob] = ()) -> bytes:
         role = {} if self._created else self._begin()
-        return sse(self._object([_choice(role | delta)]))
+        return sse(self._object([_choice(role | delta) | _logprobs(logprobs)]))
 
     def _begin(self) -> dict[str, Any]:
         """Fixes what all chunks repeat; gives the role, which only the first one has."""
@@ -103,6 +105,10 @@ class ChatWriter:
             "system_fingerprint": FINGERPRINT,
             "choices": choices,
         }
+
+
+def _logprobs(logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+    return {"logprobs": {"content": logprob_objects(logprobs, always_top=True)}} if logprobs else {}
 
 
 def _choice(delta: dict[str, Any]) -> dict[str, Any]:

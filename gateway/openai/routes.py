@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.body import parse_object, read_body
+from gateway.body import read_object
 from gateway.encoding import NANOSECONDS_PER_SECOND, encode
 from gateway.errors import ApiError, not_implemented
 from gateway.openai.chat_writer import ChatWriter
@@ -40,12 +40,12 @@ def openai_router(serving: Generator, store: ModelSource, max_body: int) -> APIR
 
 def _add_completions(router: APIRouter, serving: Generator, max_body: int) -> None:
     async def chat_completions(request: Request) -> Response:
-        body = parse_object(ChatCompletionRequest, await read_body(request, max_body), empty=EMPTY_BODY)
+        body = await read_object(ChatCompletionRequest, request, max_body, empty=EMPTY_BODY)
         writer = ChatWriter(body.model, include_usage=body.stream_options.include_usage)
         return GenerationResponse(serving, body.generation(), writer, stream=body.stream)
 
     async def completions(request: Request) -> Response:
-        body = parse_object(CompletionRequest, await read_body(request, max_body), empty=EMPTY_BODY)
+        body = await read_object(CompletionRequest, request, max_body, empty=EMPTY_BODY)
         writer = CompletionWriter(body.model, include_usage=body.stream_options.include_usage)
         return GenerationResponse(serving, body.generation(), writer, stream=body.stream)
 
@@ -81,7 +81,7 @@ def _add_absent(router: APIRouter) -> None:
     async def absent_messages(request: Request) -> Response:
         return _anthropic_error(not_implemented(f"{request.url.path} is"))
 
-    for path in ("/embeddings", "/audio/transcriptions", "/responses"):
+    for path in ("/audio/transcriptions", "/responses"):
         router.add_api_route(path, absent, methods=["POST"])
     router.add_api_route("/messages", absent_messages, methods=["POST"])
 

@@ -44,11 +44,11 @@ class PromptBuilder:
 
     def __init__(self, renderer: TemplateRenderer, vocabularies: Vocabularies) -> None:
         self._renderer = renderer
-        self._vocabularies = vocabularies
+        self.vocabularies = vocabularies
 
     async def build(self, draft: Draft) -> Prompt:
         """The prompt. Raises ApiError: 400 when it is too long, 500 when the template fails."""
-        vocabulary = await self._vocabularies.get(draft.bundle.model_digest, draft.bundle.model_path)
+        vocabulary = await self.vocabularies.get(draft.bundle.model_digest, draft.bundle.model_path)
         prompt = await self._written(draft, vocabulary)
         if len(prompt.tokens) < draft.options.num_ctx:
             return prompt
@@ -92,4 +92,4 @@ class PromptBuilder:
         return await self._renderer.render("go", syntax.source, go_variables_of(messages, draft.generation, think))
 
     async def _tokenized(self, vocabulary: Vocabulary, text: str) -> Prompt:
-        return Prompt(text, await self._vocabularies.tokenize(vocabulary, text), vocabulary)
+        return Prompt(text, await self.vocabularies.tokenize(vocabulary, text), vocabulary)

@@ -13,6 +13,8 @@ from gateway.errors import ApiError
 
 FUNCTIONS = dict.fromkeys(("json", "currentDate", "yesterdayDate", "toTypeScriptType"), str)
 """Names that parse as functions; parsing calls none of them."""
+PARSED = 32
+"""Templates whose parsed form is kept: requests bring their own, and one of 64 KiB takes megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,8 @@ class GoSyntax:
 
     def thinking_tags(self) -> Tags | None:
         """The texts around the thoughts of earlier messages, where the template shows such."""
-        ranges = (n for n in _walk(self.root) if isinstance(n, RangeNode) and _mentions(n.pipeline, "Messages"))
-        for loop in ranges:
-            for block in (n for n in _walk(loop.body) if isinstance(n, ListNode)):
+        for loop in _message_loops(self.root):
+            for block in (n for n in _walk(loop) if isinstance(n, ListNode)):
                 if any(isinstance(n, ActionNode) and _mentions(n, "Thinking") for n in block.nodes):
                     return _tags_of(block)
         return None
@@ -57,7 +58,7 @@ class GoSyntax:
         return self.source if found is None else self.source[: found[0]] + "{{ end }}" * found[1]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=PARSED)
 def parse_go(source: str) -> GoSyntax:
     """Parses a template; one that shows neither messages nor a reply gets a reply at its end. Raises ApiError 500."""
     syntax = _parse(source)
@@ -74,12 +75,24 @@ def _parse(source: str) -> GoSyntax:
 
 def _walk(node: Any) -> Iterator[Any]:
     yield node
+    for child in _children(node):
+        yield from _walk(child)
+
+
+def _children(node: Any) -> Iterator[Any]:
     for field in fields(node):
         value = getattr(node, field.name)
         children = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
-        for child in children:
-            if is_dataclass(child):
-                yield from _walk(child)
+        yield from (child for child in children if is_dataclass(child))
+
+
+def _message_loops(node: Any) -> Iterator[RangeNode]:
+    """The outermost loops over messages: each node is below one of them at most."""
+    if isinstance(node, RangeNode) and _mentions(node.pipeline, "Messages"):
+        yield node
+        return
+    for child in _children(node):
+        yield from _message_loops(child)
 
 
 def _names(node: Any) -> tuple[str, ...]:

@@ -19,14 +19,28 @@ async def drop_oldest(
     render: Callable[[Sequence[Message]], Awaitable[Rendered]],
     fits: Callable[[Rendered], bool],
 ) -> Rendered:
-    """The rendering of as many of the latest messages as fit. System messages and the last message always stay."""
-    rendered = await render(messages)
-    start = 1
-    while not fits(rendered) and start < len(messages):
+    """The rendering of as many of the latest messages as fit. System messages and the last message always stay.
+
+    Renders a number of times that is the logarithm of the number of messages: more messages never make a shorter text.
+    """
+
+    async def render_from(start: int) -> Rendered:
         kept = [message for message in messages[:start] if message.role == "system"]
-        rendered = await render([*kept, *messages[start:]])
-        start += 1
-    return rendered
+        return await render([*kept, *messages[start:]])
+
+    rendered = await render(messages)
+    if fits(rendered) or len(messages) < 2:
+        return rendered
+    low, high = 1, len(messages) - 1
+    best = await render_from(high)
+    while low < high:
+        middle = (low + high) // 2
+        candidate = await render_from(middle)
+        if fits(candidate):
+            best, high = candidate, middle
+        else:
+            low = middle + 1
+    return best
 
 
 def cut_middle(tokens: list[int], num_ctx: int, num_keep: int, *, has_bos: bool) -> list[int]:

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import weakref
 from collections import OrderedDict
+from functools import cached_property
 from typing import Any
 
 import llama_cpp.llama_cpp as _untyped
@@ -48,6 +49,13 @@ class Vocabulary:
             count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, True, True)
         return tokens[:count]
 
+    @cached_property
+    def closing(self) -> list[int]:
+        """The special token that ends every tokenised text, where the model wants one."""
+        asked = (C.llama_vocab_get_add_sep, C.llama_vocab_sep), (C.llama_vocab_get_add_eos, C.llama_vocab_eos)
+        wanted = {token(self._vocab) for is_added, token in asked if is_added(self._vocab)}
+        return [token for token in self.tokenize("")[-1:] if token in wanted]
+
     def detokenize(self, tokens: list[int]) -> str:
         """The text of token ids, special tokens written out. Raises ApiError 400 for an id that does not exist."""
         size = C.llama_vocab_n_tokens(self._vocab)
@@ -61,6 +69,23 @@ class Vocabulary:
             buffer = ctypes.create_string_buffer(-length)
             length = C.llama_detokenize(self._vocab, given, len(given), buffer, len(buffer), False, True)
         return buffer.raw[:length].decode("utf-8", "replace")
+
+    def special_token(self, text: str) -> int | None:
+        """The token that `text` is, if it is one, and one of those that no other text makes (llguidance's reading: a
+        control token, or a user-defined one in angle brackets)."""
+        data = text.encode()
+        tokens = (ctypes.c_int32 * (len(data) + 2))()
+        if C.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), False, True) != 1:
+            return None
+        attributes = C.llama_vocab_get_attr(self._vocab, tokens[0])
+        is_bracketed = attributes & C.LLAMA_TOKEN_ATTR_USER_DEFINED and text.startswith("<") and text.endswith(">")
+        return tokens[0] if is_bracketed or attributes & C.LLAMA_TOKEN_ATTR_CONTROL else None
+
+    @cached_property
+    def end_of_generation(self) -> tuple[int, ...]:
+        """The tokens that end a reply."""
+        size = C.llama_vocab_n_tokens(self._vocab)
+        return tuple(token for token in range(size) if C.llama_vocab_is_eog(self._vocab, token))
 
     def _text_of(self, token: int) -> str:
         if token == NULL_TOKEN:

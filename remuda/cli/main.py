@@ -1,5 +1,6 @@
 """The `remuda` command. Imports what a subcommand needs only when it runs, so that small ones answer at once."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -24,8 +25,10 @@ def main() -> None:
     """Runs the command line. Every failure is one line `Error: ...` on stderr and exit status 1."""
     from remuda.cli.errors import CommandError
 
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     try:
-        status = app(with_bare_think(sys.argv[1:]), standalone_mode=False)
+        status = app(with_bare_think([readable(text) for text in sys.argv[1:]]), standalone_mode=False)
     except typer.Abort:  # Ctrl-C
         status = 0
     except BrokenPipeError:  # the reader of a pipe has had enough; Python would complain again at the last flush
@@ -35,6 +38,11 @@ def main() -> None:
         print(f"Error: {_message(error)}", file=sys.stderr)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def readable(argument: str) -> str:
+    """An argument of the command line with U+FFFD for bytes that are no UTF-8: nothing else could encode them."""
+    return os.fsencode(argument).decode(errors="replace")
 
 
 def with_bare_think(arguments: list[str]) -> list[str]:

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from remuda.v1 import store_pb2 as remuda_dot_v1_dot_store__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17remuda/v1/serving.proto\x12\tremuda.v1\x1a\x15remuda/v1/store.proto\"\xbb\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nmodel_path\x18\x03 \x01(\t\x12\x15\n\radapter_paths\x18\x04 \x03(\t\x12\x17\n\x0fprojector_paths\x18\x05 \x03(\t\x12\'\n\x07options\x18\x06 \x01(\x0b\x32\x16.remuda.v1.LoadOptions\x12#\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x12.remuda.v1.Details\"\x9e\x01\n\x0bLoadOptions\x12\x0f\n\x07num_ctx\x18\x01 \x01(\r\x12\x11\n\tnum_batch\x18\x02 \x01(\r\x12\x0f\n\x07num_gpu\x18\x03 \x01(\x05\x12\x15\n\x08main_gpu\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08use_mmap\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\nnum_thread\x18\x06 \x01(\rB\x0b\n\t_main_gpuB\x0b\n\t_use_mmap\"#\n\tKeepAlive\x12\x0f\n\x02ns\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_ns\"\xa2\x01\n\rSubmitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x06\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x05model\x18\x03 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12(\n\nkeep_alive\x18\x04 \x01(\x0b\x32\x14.remuda.v1.KeepAlive\x12\x0f\n\x07gateway\x18\x05 \x01(\t\x12\x0c\n\x04work\x18\x06 \x01(\x0c\"\xfd\x01\n\x0cRequestEvent\x12#\n\x06queued\x18\x01 \x01(\x0b\x32\x11.remuda.v1.QueuedH\x00\x12%\n\x07loading\x18\x02 \x01(\x0b\x32\x12.remuda.v1.LoadingH\x00\x12%\n\x07running\x18\x03 \x01(\x0b\x32\x12.remuda.v1.RunningH\x00\x12\'\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.remuda.v1.FinishedH\x00\x12\x1f\n\x04lost\x18\x05 \x01(\x0b\x32\x0f.remuda.v1.LostH\x00\x12\'\n\x08rejected\x18\x06 \x01(\x0b\x32\x13.remuda.v1.RejectedH\x00\x42\x07\n\x05\x65vent\"\x1a\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\r\"\x1b\n\x07Loading\x12\x10\n\x08\x66raction\x18\x01 \x01(\x02\"\x1a\n\x07Running\x12\x0f\n\x07replica\x18\x01 \x01(\x04\"w\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\x12\x12\n\nprefill_ns\x18\x04 \x01(\x04\x12\x11\n\tdecode_ns\x18\x05 \x01(\x04\"c\n\x08\x46inished\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.remuda.v1.FinishReason\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.remuda.v1.Usage\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x17\n\x04Lost\x12\x0f\n\x07message\x18\x01 \x01(\t\"\xa2\x01\n\x08Rejected\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.remuda.v1.Rejected.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\"]\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ODE_QUEUE_FULL\x10\x01\x12\x14\n\x10\x43ODE_LOAD_FAILED\x10\x02\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x03\"\\\n\x0bLoadRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12(\n\nkeep_alive\x18\x02 \x01(\x0b\x32\x14.remuda.v1.KeepAlive\"\x1c\n\tLoadReply\x12\x0f\n\x07load_ns\x18\x01 \x01(\x04\"#\n\rUnloadRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\"\r\n\x0bUnloadReply\"\x12\n\x10ResidentsRequest\"8\n\x0eResidentsReply\x12&\n\tresidents\x18\x01 \x03(\x0b\x32\x13.remuda.v1.Resident\"\xe2\x01\n\x08Resident\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12\x0f\n\x07replica\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x11\n\tsize_vram\x18\x05 \x01(\x04\x12\x1a\n\rexpires_at_ns\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x12\n\nslots_busy\x18\x08 \x01(\r\x12\x0f\n\x07num_ctx\x18\t \x01(\r\x12\r\n\x05state\x18\n \x01(\tB\x10\n\x0e_expires_at_ns\"[\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0cmemory_total\x18\x04 \x01(\x04\x12\x13\n\x0bmemory_free\x18\x05 \x01(\x04\"\x0e\n\x0cWatchRequest\"~\n\x0eSchedulerState\x12\"\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x11.remuda.v1.Device\x12&\n\tresidents\x18\x02 \x03(\x0b\x32\x13.remuda.v1.Resident\x12\x0f\n\x07waiting\x18\x03 \x01(\r\x12\x0f\n\x07running\x18\x04 \x01(\r*\x95\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03\x12\x17\n\x13\x46INISH_REASON_ERROR\x10\x04\x32\xc0\x02\n\tScheduler\x12=\n\x06Submit\x12\x18.remuda.v1.SubmitRequest\x1a\x17.remuda.v1.RequestEvent0\x01\x12\x34\n\x04Load\x12\x16.remuda.v1.LoadRequest\x1a\x14.remuda.v1.LoadReply\x12:\n\x06Unload\x12\x18.remuda.v1.UnloadRequest\x1a\x16.remuda.v1.UnloadReply\x12\x43\n\tResidents\x12\x1b.remuda.v1.ResidentsRequest\x1a\x19.remuda.v1.ResidentsReply\x12=\n\x05Watch\x12\x17.remuda.v1.WatchRequest\x1a\x19.remuda.v1.SchedulerState0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17remuda/v1/serving.proto\x12\tremuda.v1\x1a\x15remuda/v1/store.proto\"\xbb\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nmodel_path\x18\x03 \x01(\t\x12\x15\n\radapter_paths\x18\x04 \x03(\t\x12\x17\n\x0fprojector_paths\x18\x05 \x03(\t\x12\'\n\x07options\x18\x06 \x01(\x0b\x32\x16.remuda.v1.LoadOptions\x12#\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x12.remuda.v1.Details\"\x9e\x01\n\x0bLoadOptions\x12\x0f\n\x07num_ctx\x18\x01 \x01(\r\x12\x11\n\tnum_batch\x18\x02 \x01(\r\x12\x0f\n\x07num_gpu\x18\x03 \x01(\x05\x12\x15\n\x08main_gpu\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08use_mmap\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\nnum_thread\x18\x06 \x01(\rB\x0b\n\t_main_gpuB\x0b\n\t_use_mmap\"#\n\tKeepAlive\x12\x0f\n\x02ns\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_ns\"\xa2\x01\n\rSubmitRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x06\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12#\n\x05model\x18\x03 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12(\n\nkeep_alive\x18\x04 \x01(\x0b\x32\x14.remuda.v1.KeepAlive\x12\x0f\n\x07gateway\x18\x05 \x01(\t\x12\x0c\n\x04work\x18\x06 \x01(\x0c\"\xfd\x01\n\x0cRequestEvent\x12#\n\x06queued\x18\x01 \x01(\x0b\x32\x11.remuda.v1.QueuedH\x00\x12%\n\x07loading\x18\x02 \x01(\x0b\x32\x12.remuda.v1.LoadingH\x00\x12%\n\x07running\x18\x03 \x01(\x0b\x32\x12.remuda.v1.RunningH\x00\x12\'\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.remuda.v1.FinishedH\x00\x12\x1f\n\x04lost\x18\x05 \x01(\x0b\x32\x0f.remuda.v1.LostH\x00\x12\'\n\x08rejected\x18\x06 \x01(\x0b\x32\x13.remuda.v1.RejectedH\x00\x42\x07\n\x05\x65vent\"\x1a\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\r\"\x1b\n\x07Loading\x12\x10\n\x08\x66raction\x18\x01 \x01(\x02\"\x1a\n\x07Running\x12\x0f\n\x07replica\x18\x01 \x01(\x04\"w\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x15\n\rcached_tokens\x18\x02 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x03 \x01(\r\x12\x12\n\nprefill_ns\x18\x04 \x01(\x04\x12\x11\n\tdecode_ns\x18\x05 \x01(\x04\"c\n\x08\x46inished\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.remuda.v1.FinishReason\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.remuda.v1.Usage\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x17\n\x04Lost\x12\x0f\n\x07message\x18\x01 \x01(\t\"\xa2\x01\n\x08Rejected\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.remuda.v1.Rejected.Code\x12\x0f\n\x07message\x18\x02 \x01(\t\"]\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43ODE_QUEUE_FULL\x10\x01\x12\x14\n\x10\x43ODE_LOAD_FAILED\x10\x02\x12\x14\n\x10\x43ODE_UNAVAILABLE\x10\x03\"4\n\rCancelRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x06\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\"\r\n\x0b\x43\x61ncelReply\"\\\n\x0bLoadRequest\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12(\n\nkeep_alive\x18\x02 \x01(\x0b\x32\x14.remuda.v1.KeepAlive\"\x1c\n\tLoadReply\x12\x0f\n\x07load_ns\x18\x01 \x01(\x04\"#\n\rUnloadRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\"\r\n\x0bUnloadReply\"\x12\n\x10ResidentsRequest\"8\n\x0eResidentsReply\x12&\n\tresidents\x18\x01 \x03(\x0b\x32\x13.remuda.v1.Resident\"\xe2\x01\n\x08Resident\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.remuda.v1.ModelSpec\x12\x0f\n\x07replica\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x11\n\tsize_vram\x18\x05 \x01(\x04\x12\x1a\n\rexpires_at_ns\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05slots\x18\x07 \x01(\r\x12\x12\n\nslots_busy\x18\x08 \x01(\r\x12\x0f\n\x07num_ctx\x18\t \x01(\r\x12\r\n\x05state\x18\n \x01(\tB\x10\n\x0e_expires_at_ns\"[\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x14\n\x0cmemory_total\x18\x04 \x01(\x04\x12\x13\n\x0bmemory_free\x18\x05 \x01(\x04\"\x0e\n\x0cWatchRequest\"~\n\x0eSchedulerState\x12\"\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x11.remuda.v1.Device\x12&\n\tresidents\x18\x02 \x03(\x0b\x32\x13.remuda.v1.Resident\x12\x0f\n\x07waiting\x18\x03 \x01(\r\x12\x0f\n\x07running\x18\x04 \x01(\r*\x95\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03\x12\x17\n\x13\x46INISH_REASON_ERROR\x10\x04\x32\xfc\x02\n\tScheduler\x12=\n\x06Submit\x12\x18.remuda.v1.SubmitRequest\x1a\x17.remuda.v1.RequestEvent0\x01\x12:\n\x06\x43\x61ncel\x12\x18.remuda.v1.CancelRequest\x1a\x16.remuda.v1.CancelReply\x12\x34\n\x04Load\x12\x16.remuda.v1.LoadRequest\x1a\x14.remuda.v1.LoadReply\x12:\n\x06Unload\x12\x18.remuda.v1.UnloadRequest\x1a\x16.remuda.v1.UnloadReply\x12\x43\n\tResidents\x12\x1b.remuda.v1.ResidentsRequest\x1a\x19.remuda.v1.ResidentsReply\x12=\n\x05Watch\x12\x17.remuda.v1.WatchRequest\x1a\x19.remuda.v1.SchedulerState0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'remuda.v1.serving_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=2088
-  _globals['_FINISHREASON']._serialized_end=2237
+  _globals['_FINISHREASON']._serialized_start=2157
+  _globals['_FINISHREASON']._serialized_end=2306
   _globals['_MODELSPEC']._serialized_start=62
   _globals['_MODELSPEC']._serialized_end=249
   _globals['_LOADOPTIONS']._serialized_start=252
@@ -60,26 +60,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REJECTED']._serialized_end=1365
   _globals['_REJECTED_CODE']._serialized_start=1272
   _globals['_REJECTED_CODE']._serialized_end=1365
-  _globals['_LOADREQUEST']._serialized_start=1367
-  _globals['_LOADREQUEST']._serialized_end=1459
-  _globals['_LOADREPLY']._serialized_start=1461
-  _globals['_LOADREPLY']._serialized_end=1489
-  _globals['_UNLOADREQUEST']._serialized_start=1491
-  _globals['_UNLOADREQUEST']._serialized_end=1526
-  _globals['_UNLOADREPLY']._serialized_start=1528
-  _globals['_UNLOADREPLY']._serialized_end=1541
-  _globals['_RESIDENTSREQUEST']._serialized_start=1543
-  _globals['_RESIDENTSREQUEST']._serialized_end=1561
-  _globals['_RESIDENTSREPLY']._serialized_start=1563
-  _globals['_RESIDENTSREPLY']._serialized_end=1619
-  _globals['_RESIDENT']._serialized_start=1622
-  _globals['_RESIDENT']._serialized_end=1848
-  _globals['_DEVICE']._serialized_start=1850
-  _globals['_DEVICE']._serialized_end=1941
-  _globals['_WATCHREQUEST']._serialized_start=1943
-  _globals['_WATCHREQUEST']._serialized_end=1957
-  _globals['_SCHEDULERSTATE']._serialized_start=1959
-  _globals['_SCHEDULERSTATE']._serialized_end=2085
-  _globals['_SCHEDULER']._serialized_start=2240
-  _globals['_SCHEDULER']._serialized_end=2560
+  _globals['_CANCELREQUEST']._serialized_start=1367
+  _globals['_CANCELREQUEST']._serialized_end=1419
+  _globals['_CANCELREPLY']._serialized_start=1421
+  _globals['_CANCELREPLY']._serialized_end=1434
+  _globals['_LOADREQUEST']._serialized_start=1436
+  _globals['_LOADREQUEST']._serialized_end=1528
+  _globals['_LOADREPLY']._serialized_start=1530
+  _globals['_LOADREPLY']._serialized_end=1558
+  _globals['_UNLOADREQUEST']._serialized_start=1560
+  _globals['_UNLOADREQUEST']._serialized_end=1595
+  _globals['_UNLOADREPLY']._serialized_start=1597
+  _globals['_UNLOADREPLY']._serialized_end=1610
+  _globals['_RESIDENTSREQUEST']._serialized_start=1612
+  _globals['_RESIDENTSREQUEST']._serialized_end=1630
+  _globals['_RESIDENTSREPLY']._serialized_start=1632
+  _globals['_RESIDENTSREPLY']._serialized_end=1688
+  _globals['_RESIDENT']._serialized_start=1691
+  _globals['_RESIDENT']._serialized_end=1917
+  _globals['_DEVICE']._serialized_start=1919
+  _globals['_DEVICE']._serialized_end=2010
+  _globals['_WATCHREQUEST']._serialized_start=2012
+  _globals['_WATCHREQUEST']._serialized_end=2026
+  _globals['_SCHEDULERSTATE']._serialized_start=2028
+  _globals['_SCHEDULERSTATE']._serialized_end=2154
+  _globals['_SCHEDULER']._serialized_start=2309
+  _globals['_SCHEDULER']._serialized_end=2689
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,11 @@ class SchedulerStub:
                 request_serializer=remuda_dot_v1_dot_serving__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=remuda_dot_v1_dot_serving__pb2.RequestEvent.FromString,
                 _registered_method=True)
+        self.Cancel = channel.unary_unary(
+                '/remuda.v1.Scheduler/Cancel',
+                request_serializer=remuda_dot_v1_dot_serving__pb2.CancelRequest.SerializeToString,
+                response_deserializer=remuda_dot_v1_dot_serving__pb2.CancelReply.FromString,
+                _registered_method=True)
         self.Load = channel.unary_unary(
                 '/remuda.v1.Scheduler/Load',
                 request_serializer=remuda_dot_v1_dot_serving__pb2.LoadRequest.SerializeToString,
@@ -67,6 +72,13 @@ class SchedulerServicer:
     def Submit(self, request, context):
         """Runs one request. The stream tells its life and ends after `finished`, `lost` or `rejected`.
         Cancelling the call cancels the request in whatever state it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Cancel(self, request, context):
+        """Cancels a request whose Submit call broke off with an earlier scheduler. Does nothing when it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +119,11 @@ def add_SchedulerServicer_to_server(servicer, server):
                     servicer.Submit,
                     request_deserializer=remuda_dot_v1_dot_serving__pb2.SubmitRequest.FromString,
                     response_serializer=remuda_dot_v1_dot_serving__pb2.RequestEvent.SerializeToString,
+            ),
+            'Cancel': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cancel,
+                    request_deserializer=remuda_dot_v1_dot_serving__pb2.CancelRequest.FromString,
+                    response_serializer=remuda_dot_v1_dot_serving__pb2.CancelReply.SerializeToString,
             ),
             'Load': grpc.unary_unary_rpc_method_handler(
                     servicer.Load,
@@ -156,6 +173,33 @@ class Scheduler:
             '/remuda.v1.Scheduler/Submit',
             remuda_dot_v1_dot_serving__pb2.SubmitRequest.SerializeToString,
             remuda_dot_v1_dot_serving__pb2.RequestEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cancel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/remuda.v1.Scheduler/Cancel',
+            remuda_dot_v1_dot_serving__pb2.CancelRequest.SerializeToString,
+            remuda_dot_v1_dot_serving__pb2.CancelReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class SchedulerStub:
     """Runs one request. The stream tells its life and ends after `finished`, `lost` or `rejected`.
     Cancelling the call cancels the request in whatever state it is.
     """
+    Cancel: _grpc.UnaryUnaryMultiCallable[_serving_pb2.CancelRequest, _serving_pb2.CancelReply]
+    """Cancels a request whose Submit call broke off with an earlier scheduler. Does nothing when it has ended."""
     Load: _grpc.UnaryUnaryMultiCallable[_serving_pb2.LoadRequest, _serving_pb2.LoadReply]
     """Makes a model resident. Returns when it is; errors: RESOURCE_EXHAUSTED (queue full), INTERNAL (the load failed)."""
     Unload: _grpc.UnaryUnaryMultiCallable[_serving_pb2.UnloadRequest, _serving_pb2.UnloadReply]
@@ -51,6 +53,8 @@ class SchedulerAsyncStub(SchedulerStub):
     """Runs one request. The stream tells its life and ends after `finished`, `lost` or `rejected`.
     Cancelling the call cancels the request in whatever state it is.
     """
+    Cancel: _aio.UnaryUnaryMultiCallable[_serving_pb2.CancelRequest, _serving_pb2.CancelReply]  # type: ignore[assignment]
+    """Cancels a request whose Submit call broke off with an earlier scheduler. Does nothing when it has ended."""
     Load: _aio.UnaryUnaryMultiCallable[_serving_pb2.LoadRequest, _serving_pb2.LoadReply]  # type: ignore[assignment]
     """Makes a model resident. Returns when it is; errors: RESOURCE_EXHAUSTED (queue full), INTERNAL (the load failed)."""
     Unload: _aio.UnaryUnaryMultiCallable[_serving_pb2.UnloadRequest, _serving_pb2.UnloadReply]  # type: ignore[assignment]
@@ -70,6 +74,14 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """Runs one request. The stream tells its life and ends after `finished`, `lost` or `rejected`.
         Cancelling the call cancels the request in whatever state it is.
         """
+
+    @_abc_1.abstractmethod
+    def Cancel(
+        self,
+        request: _serving_pb2.CancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_serving_pb2.CancelReply, _abc.Awaitable[_serving_pb2.CancelReply]]:
+        """Cancels a request whose Submit call broke off with an earlier scheduler. Does nothing when it has ended."""
 
     @_abc_1.abstractmethod
     def Load(

@@ -78,6 +78,10 @@ class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
             if not ended:
                 self.cancelled.put_nowait(request.request_id)
 
+    async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelReply:  # noqa: N802
+        self.cancelled.put_nowait(request.request_id)
+        return pb.CancelReply()
+
     async def Load(self, request: pb.LoadRequest, context: Any) -> pb.LoadReply:  # noqa: N802
         return pb.LoadReply(load_ns=1)
 

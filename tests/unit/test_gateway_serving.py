@@ -129,10 +129,21 @@ async def test_a_refusal_has_a_status_and_a_text(world: World, rejected: pb.Reje
     assert (reply.status_code, reply.json()) == (status, {"error": text})
 
 
-async def test_a_lost_worker_is_a_500_before_the_first_byte(world: World) -> None:
+async def test_a_request_of_which_nothing_was_told_survives_its_worker(world: World) -> None:
     call = await post(world, "/api/generate", GENERATE)
     await world.running()
     world.scheduler.events.put_nowait(pb.RequestEvent(lost=pb.Lost(message="signal SIGKILL")))
+    second = await world.running()
+    world.push(second, "whole", finished=STOP)
+    assert '"response":"whole"' in (await call).text
+    assert second.attempt == 1
+
+
+async def test_a_request_that_loses_three_workers_is_a_500(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE)
+    for _ in range(3):
+        await world.running()
+        world.scheduler.events.put_nowait(pb.RequestEvent(lost=pb.Lost(message="signal SIGKILL")))
     reply = await call
     assert (reply.status_code, reply.json()) == (500, {"error": WORKER_STOPPED})
 
@@ -224,8 +235,9 @@ async def test_pieces_that_wait_together_are_one_chunk(world: World) -> None:
         ("/api/chat", {**CHAT, "model": "x:cloud"}, 403, "ollama cloud is disabled: remote model is unavailable"),
         ("/api/chat", {**CHAT, "top_logprobs": 21}, 400, "top_logprobs must be between 0 and 20"),
         ("/api/chat", {**CHAT, "options": {"stop": "x"}}, 500, 'option "stop" must be of type array'),
-        ("/api/chat", {**CHAT, "format": "json"}, 501, "structured outputs are not implemented yet"),
-        ("/api/chat", {**CHAT, "logprobs": True}, 501, "logprobs are not implemented yet"),
+        ("/api/chat", {**CHAT, "format": {"type": "x"}}, 400, "invalid JSON schema in format: Invalid type: x"),
+        ("/api/generate", {**GENERATE, "grammar": "root ::= b"}, 400, "invalid grammar: Rule 'b' not found"),
+        ("/api/chat", {**CHAT, "grammar": "x", "format": "json"}, 400, "grammar and format cannot be combined"),
         (
             "/api/generate",
             {**GENERATE, "format": "yaml"},
@@ -244,7 +256,7 @@ async def test_pieces_that_wait_together_are_one_chunk(world: World) -> None:
             400,
             "raw mode does not support template, system, or context",
         ),
-        ("/api/embed", {"model": "cria", "input": "x"}, 501, "embeddings are not implemented yet"),
+        ("/api/pull", {"model": "x"}, 501, "pulling models is not implemented yet"),
     ],
 )
 async def test_errors_have_ollamas_status_and_text(

@@ -253,7 +253,7 @@ async def test_no_models_are_null() -> None:
         assert (await client.get("/models")).json() == {"object": "list", "data": None}
 
 
-@pytest.mark.parametrize("path", ["/embeddings", "/audio/transcriptions", "/responses"])
+@pytest.mark.parametrize("path", ["/audio/transcriptions", "/responses"])
 async def test_what_comes_later_is_501_in_openais_shape(path: str) -> None:
     reply = await post(path, {})
     assert reply.status_code == 501

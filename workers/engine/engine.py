@@ -65,7 +65,7 @@ class Engine:
         self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
         self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
         self._num_ctx = num_ctx
-        self._pace = Pace(max_gap, prefill_chunk)
+        self.pace = Pace(max_gap, prefill_chunk)
         self.counters = Counters()
 
     # ---- what the worker calls ----
@@ -119,7 +119,7 @@ class Engine:
         """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
         False when there was nothing to compute."""
         self._admit()
-        plan = plan_step(self._slots, self._context.batch_tokens, self._pace.chunk)
+        plan = plan_step(self._slots, self._context.batch_tokens, self.pace.chunk)
         if not plan.tokens:
             meanwhile(self._collect())
             return False
@@ -271,4 +271,4 @@ class Engine:
         self.counters.decode_tokens += decoded
         self.counters.prefill_tokens += prefilled
         self.counters.decode_steps += 1
-        self._pace.observe(elapsed_ns, decoded=decoded, prefilled=prefilled)
+        self.pace.observe(elapsed_ns, decoded=decoded, prefilled=prefilled)

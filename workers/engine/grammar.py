@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import llguidance.llamacpp
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
 from workers.engine.llama import Vocabulary
@@ -67,7 +67,9 @@ class Grammars:
         return Constraint(self._compiled(grammar).deep_copy(), self._vocabulary.size)
 
     def _compile(self, grammar: str) -> LLMatcher:
-        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
+        # clients read these errors: without the state of the parser and the whole grammar
+        limits = LLParserLimits(verbose_errors=False)
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
         if matcher.is_error():
             raise GrammarError(matcher.get_error())
         return matcher

@@ -1,4 +1,5 @@
-"""llama.cpp's C API as two typed objects. Nothing else in Remuda's workers touches a raw pointer.
+"""llama.cpp's C API as typed objects: the model, its vocabulary, and the context that generates (the one that embeds is
+in `embedding_context`). Nothing else in Remuda's workers touches a raw pointer.
 
 Source: llama.h of the pinned llama-cpp-python. ctypes releases the GIL during every call.
 """
@@ -105,6 +106,17 @@ class Model:
             raise LoadError("llama.cpp could not load the model")
         self.vocabulary = Vocabulary(C.llama_model_get_vocab(self.pointer))
         self.size: int = C.llama_model_size(self.pointer)
+        self.pooling = self._pooling()
+
+    def _pooling(self) -> int | None:
+        """How the model makes one vector of its tokens' (llama_pooling_type); None = it is made to generate."""
+        value = self._metadata(f"{self._metadata('general.architecture')}.pooling_type")
+        return int(value) if value else None
+
+    def _metadata(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(PIECE_BYTES)
+        C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
+        return buffer.value.decode()
 
     @property
     def trained_ctx(self) -> int:
@@ -153,7 +165,7 @@ class Context:
         params.n_batch = params.n_ubatch = options.batch_tokens
         params.n_outputs_max = options.sequences  # else room for the logits of every prompt token is made
         params.n_threads = params.n_threads_batch = options.threads
-        params.flash_attn_type = _flash_attention(options.flash_attention)
+        params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.type_k = params.type_v = _kv_cache_type(options.kv_cache_type)
         params.kv_unified = False
         params.swa_full = False
@@ -210,7 +222,7 @@ def _padded(tokens: int) -> int:
     return (tokens + 255) // 256 * 256
 
 
-def _flash_attention(setting: bool | None) -> int:
+def flash_attention_type(setting: bool | None) -> int:
     if setting is None:
         return C.LLAMA_FLASH_ATTN_TYPE_AUTO
     return C.LLAMA_FLASH_ATTN_TYPE_ENABLED if setting else C.LLAMA_FLASH_ATTN_TYPE_DISABLED

@@ -34,7 +34,8 @@ class EngineLog:
     def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
         self._errors: deque[str] = deque(maxlen=LINES_KEPT)
-        self._buffers: dict[tuple[str, str], float] = {}
+        self._buffers: dict[tuple[int, str, str], float] = {}
+        self._context = 0
         self._callback = C.llama_log_callback(self._receive)  # llama.cpp keeps the pointer, so we keep the object
         C.llama_log_set(self._callback, ctypes.c_void_p(0))
 
@@ -42,17 +43,21 @@ class EngineLog:
         """The failure with the first thing that llama.cpp complained about."""
         return f"{failure}: {self._errors[0]}" if self._errors else failure
 
+    def begin_context(self) -> None:
+        """Counts the buffers that follow as another context's: of one context the sizes told last are the true ones."""
+        self._context += 1
+
     def memory(self) -> Memory:
         """Sizes of all buffers that were made so far; those that are not the host's are on GPUs."""
         sizes = {key: int(mib * MIB) for key, mib in self._buffers.items()}
-        on_gpu = sum(size for (backend, _), size in sizes.items() if not _is_host(backend))
+        on_gpu = sum(size for (_, backend, _), size in sizes.items() if not _is_host(backend))
         return Memory(total=sum(sizes.values()), vram=on_gpu)
 
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
         if found := _BUFFER.search(line):
             backend, kind, mib = found.groups()
-            self._buffers[backend, kind] = float(mib)
+            self._buffers[self._context, backend, kind] = float(mib)
         if level == ERROR and line:
             self._errors.append(_without_paths(line))
             log.error("llama.cpp", message=line)

@@ -23,19 +23,23 @@ class Pace:
     @property
     def chunk(self) -> int:
         """Prompt tokens for a step that decodes, too."""
-        if not self._decode_step or not self._prompt_token:
+        return self.affordable(self._prompt_token)
+
+    def affordable(self, token_cost: float) -> int:
+        """How many tokens of that cost (0 = unknown) a stream may wait for beside its own decode step."""
+        if not self._decode_step or not token_cost:
             return self._max_chunk
-        affordable = (self._max_gap - 1) * self._decode_step / self._prompt_token
-        return int(min(max(affordable, MIN_CHUNK), self._max_chunk))
+        return int(min(max((self._max_gap - 1) * self._decode_step / token_cost, MIN_CHUNK), self._max_chunk))
 
     def observe(self, elapsed: int, *, decoded: int, prefilled: int) -> None:
         """Takes the time of a step that computed `decoded` decode rows and `prefilled` prompt tokens."""
         if not prefilled:
-            self._decode_step = _smooth(self._decode_step, elapsed)
+            self._decode_step = smooth(self._decode_step, elapsed)
         elif prefilled >= MIN_CHUNK:
             beside = self._decode_step if decoded else 0.0
-            self._prompt_token = _smooth(self._prompt_token, max(elapsed - beside, 0.0) / prefilled)
+            self._prompt_token = smooth(self._prompt_token, max(elapsed - beside, 0.0) / prefilled)
 
 
-def _smooth(average: float, value: float) -> float:
+def smooth(average: float, value: float) -> float:
+    """A running average with one more value; 0 = none yet."""
     return value if not average else average + SMOOTHING * (value - average)

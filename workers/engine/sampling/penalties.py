@@ -15,7 +15,7 @@ def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingPar
     ids = np.fromiter(counts.keys(), np.int64, len(counts))
     times = np.fromiter(counts.values(), np.float32, len(counts))
     values = logits[ids]
-    penalty = np.float32(params.repeat_penalty)
+    penalty = np.float32(params.repeat_penalty if params.repeat_penalty > 0 else 1)  # nothing can be divided by 0
     values = np.where(values <= 0, values * penalty, values / penalty)
     values -= times * np.float32(params.frequency_penalty) + np.float32(params.presence_penalty)
     logits[ids] = values

@@ -1,0 +1,74 @@
+"""The context that embeds: a second one on the same weights, so that vectors never disturb running generations.
+
+Its cells are unified, unlike those of the context that generates: that one may compute a sequence in several passes,
+and what is pooled over a whole input must see it in one.
+"""
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.llama import Batch, C, LoadError, Model, flash_attention_type
+
+MAX_SEQUENCES = 256
+"""Inputs of one batch at most (llama.cpp's LLAMA_MAX_SEQ)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingOptions:
+    """How to make the context; `num_ctx` and `batch_tokens` are in tokens."""
+
+    num_ctx: int
+    batch_tokens: int
+    threads: int
+    flash_attention: bool | None = None
+
+
+class EmbeddingContext:
+    """Computes vectors, several inputs at once, each as a sequence of its own."""
+
+    def __init__(self, model: Model, options: EmbeddingOptions) -> None:
+        """Raises LoadError when there is not enough memory."""
+        # a recurrent model keeps a state for every sequence that there may be
+        recurrent = C.llama_model_is_recurrent(model.pointer) or C.llama_model_is_hybrid(model.pointer)
+        self.sequences = 1 if recurrent else min(MAX_SEQUENCES, options.batch_tokens)
+        self.batch_tokens = options.batch_tokens
+        # a model that was not made to embed gives the state of its last token, the only one that has seen all others
+        pooling = model.pooling or C.LLAMA_POOLING_TYPE_LAST
+        params = C.llama_context_default_params()
+        params.embeddings = True
+        params.pooling_type = pooling
+        params.n_ctx = max(options.num_ctx, options.batch_tokens)
+        params.n_seq_max = self.sequences
+        params.n_batch = params.n_ubatch = options.batch_tokens
+        params.n_threads = params.n_threads_batch = options.threads
+        params.flash_attn_type = flash_attention_type(options.flash_attention)
+        params.kv_unified = True
+        params.no_perf = True
+        self._pointer = C.llama_init_from_model(model.pointer, params)
+        if not self._pointer:
+            raise LoadError("llama.cpp could not make the context for embeddings")
+        self._memory = C.llama_get_memory(self._pointer)
+        is_encoder = bool(C.llama_model_has_encoder(model.pointer))
+        self._compute = C.llama_encode if is_encoder else C.llama_decode
+        is_ranking = pooling == C.LLAMA_POOLING_TYPE_RANK
+        self._width: int = (C.llama_model_n_cls_out if is_ranking else C.llama_model_n_embd_out)(model.pointer)
+        self.splits = pooling == C.LLAMA_POOLING_TYPE_LAST and bool(self._memory) and not is_encoder
+        """Whether an input may be computed in several batches, one after the other."""
+
+    def forget(self) -> None:
+        """Empties the cells for new inputs."""
+        if self._memory:
+            C.llama_memory_clear(self._memory, False)
+
+    def compute(self, batch: Batch) -> int:
+        """Computes the batch, `batch_tokens` rows at most. 0 = done, others = failed."""
+        return self._compute(self._pointer, batch.struct)
+
+    def vector(self, sequence: int) -> NDArray[np.float32]:
+        """The pooled vector (width,) of a sequence whose last row was in the last batch; of a reranking model its
+        scores. Not normalised."""
+        pointer = C.llama_get_embeddings_seq(self._pointer, sequence)
+        return np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self._width,)).copy()
