@@ -1,6 +1,5 @@
 """The `remuda` command. Imports what a subcommand needs only when it runs, so that small ones answer at once."""
 
-import io
 import os
 import sys
 from typing import Annotated
@@ -25,8 +24,6 @@ def main() -> None:
     """Runs the command line. Every failure is one line `Error: ...` on stderr and exit status 1."""
     from remuda.cli.errors import CommandError
 
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
     try:
         status = app(with_bare_think([readable(text) for text in sys.argv[1:]]), standalone_mode=False)
     except typer.Abort:  # Ctrl-C

@@ -28,7 +28,7 @@ def read_prompt(words: tuple[str, ...] | None) -> str | None:
     """The prompt of the command line with what is piped in before it; None for a conversation."""
     if words is None and sys.stdin.isatty() and sys.stdout.isatty():
         return None
-    piped = "" if sys.stdin.isatty() else sys.stdin.read()
+    piped = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode(errors="replace")
     return " ".join([*([piped] if piped else []), *(words or ())])
 
 

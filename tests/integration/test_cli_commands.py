@@ -47,6 +47,14 @@ def test_an_answer_is_the_same_as_over_http_and_ends_with_two_newlines(server: S
     assert "eval count:" in done.stderr
 
 
+@pytest.mark.parametrize(("argument", "piped"), [(b"\xff", b""), (b"x", b"\xff\xfe")])
+def test_a_prompt_that_is_no_utf8_is_answered_all_the_same(server: Server, argument: bytes, piped: bytes) -> None:
+    environment = {**os.environ, "OLLAMA_HOST": server.url}
+    command = [bytes(REMUDA), b"run", b"cria", argument]
+    done = subprocess.run(command, input=piped, capture_output=True, env=environment, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_what_is_piped_in_comes_before_the_prompt(server: Server) -> None:
     piped = remuda(server, "run", "cria", "--think=false", "France?", stdin="What is the capital of")
     whole = remuda(server, "run", "cria", "--think=false", "What is the capital of France?")

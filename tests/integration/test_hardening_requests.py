@@ -14,7 +14,6 @@ import pytest
 from serving import Server, end_server, short_folder, start_server
 
 MEGABYTE = 1 << 20
-pytestmark = pytest.mark.xfail(reason="not defended yet", strict=False)
 
 
 @pytest.fixture(scope="module")

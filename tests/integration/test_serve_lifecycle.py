@@ -42,6 +42,14 @@ def test_an_unwritable_models_folder_is_one_line_and_status_1(private_folder: Pa
     )
 
 
+def test_an_unusable_origin_is_told_without_a_traceback(private_folder: Path) -> None:
+    status, errors = failed_start(private_folder, OLLAMA_ORIGINS="foo")
+    assert status == 1
+    assert "Error: OLLAMA_ORIGINS: 'foo' has no scheme\n" in errors
+    assert "gateway 0 ended at its start (exit status 1)" in errors
+    assert "Traceback" not in errors
+
+
 def test_the_banner_names_address_models_devices_and_changed_settings(server: Server) -> None:
     assert f"listens on {server.url}" in server.banner
     assert "cria:latest" in server.banner

@@ -1,6 +1,7 @@
 """The texts of the `remuda` command: tables, sizes, times, options, answers."""
 
 import io
+import os
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from remuda.cli.answer import AnswerPrinter, statistics
 from remuda.cli.catalog import parse_time, processor
 from remuda.cli.errors import CommandError
 from remuda.cli.human import go_duration, human_bytes, human_time
-from remuda.cli.main import with_bare_think
+from remuda.cli.main import readable, with_bare_think
 from remuda.cli.options import RunOptions, parse_format, parse_keep_alive, parse_think
 from remuda.cli.repl import Repl
 from remuda.cli.tables import render_table
@@ -94,6 +95,10 @@ def test_a_table_pads_data_rows_by_four_spaces_and_the_header_by_one() -> None:
 def test_a_bare_think_is_true_and_takes_no_word_of_the_prompt() -> None:
     assert with_bare_think(["run", "m", "--think", "high"]) == ["run", "m", "--think=true", "high"]
     assert with_bare_think(["run", "m", "--", "--think"]) == ["run", "m", "--", "--think"]
+
+
+def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:
+    assert readable(os.fsdecode(b"caf\xc3\xa9 \xff")) == "café \ufffd"
 
 
 def test_options_that_cannot_be_sent_are_refused_in_ollamas_words() -> None:

@@ -33,6 +33,8 @@ def test_a_duration_is_read_as_go_reads_it(text: str, nanoseconds: int) -> None:
         ("-", 'time: invalid duration "-"'),
         ("abc", 'time: invalid duration "abc"'),
         ("300", 'time: missing unit in duration "300"'),
+        ("2562048h", 'time: invalid duration "2562048h"'),
+        (f"{10**400}h", f'time: invalid duration "{10**400}h"'),
         ("3d", 'time: unknown unit "d" in duration "3d"'),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 from gateway.body import parse_object
 from gateway.errors import ApiError
 from gateway.ollama.schema import ChatRequest, GenerateRequest
+from gateway.values import LONGEST_KEEP_ALIVE
 
 
 def test_keys_match_in_any_case_and_null_leaves_the_default() -> None:
@@ -14,6 +15,11 @@ def test_keys_match_in_any_case_and_null_leaves_the_default() -> None:
 
 def test_only_the_first_json_value_counts() -> None:
     assert parse_object(GenerateRequest, b'{"model": "m"} and {more').model == "m"
+
+
+@pytest.mark.parametrize("rest", [b"}", b"\xff", "é".encode(), b'"\\ud800"'])
+def test_what_follows_the_first_json_value_may_be_anything(rest: bytes) -> None:
+    assert parse_object(GenerateRequest, ' {"model": "mé"} '.encode() + rest).model == "mé"
 
 
 def test_a_body_of_null_is_an_empty_request() -> None:
@@ -63,6 +69,12 @@ def test_half_a_utf16_pair_becomes_a_replacement_character() -> None:
 )
 def test_keep_alive_takes_seconds_and_durations(value: str, nanoseconds: int) -> None:
     assert parse_object(GenerateRequest, b'{"keep_alive": %b}' % value.encode()).keep_alive_ns == nanoseconds
+
+
+@pytest.mark.parametrize("value", ["1e30", "1e308", "1" + "0" * 400, '"2562047h"', "1e400"])
+def test_the_longest_keep_alive_is_290_years(value: str) -> None:
+    body = b'{"keep_alive": %b}' % value.encode()
+    assert parse_object(GenerateRequest, body).keep_alive_ns == LONGEST_KEEP_ALIVE < 1 << 63
 
 
 def test_only_ollamas_parts_of_a_tool_schema_are_kept() -> None:

@@ -116,6 +116,13 @@ def test_invalid_manifests_are_refused_and_left_out_of_listings(tmp_path: Path, 
     assert [installed.name.shortest for installed in manifests.all()] == ["good:latest"]
 
 
+def test_an_invalid_manifest_is_described_without_its_validators_marks(tmp_path: Path) -> None:
+    folder = OllamaFolder(tmp_path / "models")
+    folder.write_manifest(NAME, b'{"schemaVersion":2,"config":{"mediaType":"x","digest":7,"size":1},"layers":[]}')
+    with pytest.raises(CorruptModelError, match=r"is invalid: a digest is a string$"):
+        Manifests(folder.root / "manifests", LIMIT).find(parse_name("x"))
+
+
 def test_stray_files_are_left_out_of_listings(tmp_path: Path) -> None:
     folder = OllamaFolder(tmp_path / "models")
     for stray in (".DS_Store", "host/.DS_Store", "registry.ollama.ai/library/x/.DS_Store", "a/b/c/d/e"):

@@ -1,0 +1,122 @@
+"""What one request may ask for without a limit would be taken from all others."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from gateway_world import STOP, World, world_in
+from structlog.testing import capture_logs
+
+from gateway.errors import ApiError
+from gateway.names import MAX_NAME, local_name
+from gateway.options import ContextBounds, resolve_options
+from gateway.prompt.go_syntax import parse_go
+from gateway.prompt.vocabulary import Vocabularies, Vocabulary
+from gateway.records import RequestRecord
+
+GENERATE = {"model": "cria", "prompt": "hi", "stream": False}
+ZSTD = {"Content-Encoding": "zstd"}
+
+
+@pytest.fixture
+async def world(private_folder: Path) -> AsyncGenerator[World]:
+    async with world_in(private_folder) as world:
+        yield world
+
+
+def test_a_name_that_is_too_long_is_refused_whatever_its_suffixes() -> None:
+    suffixes = ":local" * (MAX_NAME // len(":local"))
+    assert local_name(suffixes) == ""
+    with pytest.raises(ApiError, match=r"^invalid model name$"):
+        local_name("a" * 7 + suffixes)
+
+
+async def test_every_route_refuses_a_name_that_is_too_long(world: World) -> None:
+    name = "a" * (MAX_NAME + 1)
+    for path in ("/api/generate", "/api/chat", "/api/show", "/api/embed"):
+        body = {"model": name, "prompt": "x", "input": "x", "messages": [{"role": "user", "content": "x"}]}
+        reply = await world.client.post(path, json=body)
+        assert (reply.status_code, reply.json()) == (400, {"error": "invalid model name"})
+    reply = await world.client.get(f"/v1/models/{name}")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "invalid model name")
+
+
+def test_a_log_line_stays_short_whatever_the_client_wrote() -> None:
+    record = RequestRecord(route="GET /api/tags", model="a" * 10**6, error="b" * 10**6, outcome="error")
+    assert len(str(record.fields())) < 2000
+
+
+async def test_the_log_names_the_beginning_of_a_long_path(world: World) -> None:
+    with capture_logs() as lines:
+        await world.client.get("/" + "a" * 5000)
+    assert [len(line["route"]) for line in lines if line["event"] == "request"] == [200]
+
+
+def test_unknown_options_are_one_line_of_the_log() -> None:
+    with capture_logs() as lines:
+        resolve_options({}, {f"{number}{'x' * 100}": 1 for number in range(1000)}, ContextBounds(4096, 4096))
+    (line,) = lines
+    assert (line["count"], len(line["options"])) == (1000, 8)
+    assert max(map(len, line["options"])) == 64
+
+
+async def test_a_template_of_the_request_may_not_be_longer_than_the_limit(world: World) -> None:
+    reply = await world.client.post("/api/generate", json=GENERATE | {"template": "{{ .Prompt }}" + "é" * (33 << 10)})
+    assert (reply.status_code, reply.json()) == (400, {"error": "the template is longer than 65536 bytes"})
+
+
+def test_loops_in_loops_are_searched_once_for_thoughts() -> None:
+    depth = 60
+    loops = ("{{range .Messages}}" * depth + "{{.A}}" * 1000 + "{{end}}" * depth) * 5
+    syntax = parse_go(loops + "{{range .Messages}}<t>{{.Thinking}}</t>{{end}}")
+    began = time.monotonic()
+    tags = syntax.thinking_tags()
+    assert tags is not None
+    assert (tags.opening, tags.closing) == ("<t>", "</t>")
+    assert time.monotonic() - began < 2
+
+
+async def test_a_prompt_of_nothing_is_refused(world: World) -> None:
+    reply = await world.client.post(
+        "/api/generate", json=GENERATE | {"template": "{{ if false }}{{ .Prompt }}{{ end }}"}
+    )
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("the prompt is empty")
+
+
+async def test_a_long_body_with_something_after_it_is_read_like_a_short_one(world: World) -> None:
+    body = b'{"model": "nope", "prompt": "%b"} and {more' % ("é".encode() * (1 << 20))
+    reply = await world.client.post("/api/generate", content=body)
+    assert (reply.status_code, reply.json()) == (404, {"error": "model 'nope' not found"})
+
+
+@pytest.mark.parametrize(("path", "tokenised"), [("/v1/completions", 1), ("/api/generate", 2)])
+async def test_only_the_native_generate_tokenises_the_reply(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, tokenised: int
+) -> None:
+    texts: list[str] = []
+    tokenize = Vocabularies.tokenize
+
+    async def counting(self: Vocabularies, vocabulary: Vocabulary, text: str) -> list[int]:
+        texts.append(text)
+        return await tokenize(self, vocabulary, text)
+
+    monkeypatch.setattr(Vocabularies, "tokenize", counting)
+    call = asyncio.create_task(world.client.post(path, json=GENERATE))
+    world.push(await world.running(), "a", finished=STOP)
+    assert (await call).status_code == 200
+    assert len(texts) == tokenised
+
+
+@pytest.mark.parametrize("route", ["chat/completions", "completions", "embeddings", "responses", "messages"])
+async def test_a_body_in_zstd_is_told_to_be_missing_in_the_native_shape(world: World, route: str) -> None:
+    reply = await world.client.post(f"/v1/{route}", content=b"\x28\xb5\x2f\xfd", headers=ZSTD)
+    error = "request bodies compressed with zstd are not implemented yet"
+    assert (reply.status_code, reply.json()) == (501, {"error": error})
+
+
+async def test_other_routes_know_no_compression(world: World) -> None:
+    reply = await world.client.post("/api/generate", json={"model": "nope", "prompt": "x"}, headers=ZSTD)
+    assert reply.status_code == 404
