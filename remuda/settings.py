@@ -184,11 +184,12 @@ class Settings(BaseSettings):
     spin_count: Annotated[Unsigned, Field(validation_alias="REMUDA_SPIN_COUNT")] = 1000
     """How long llama.cpp's threads on a CPU spin for each other before they sleep (GOMP_SPINCOUNT). As fast as endless
     spinning on a quiet machine, and twenty times faster beside other busy processes (docs/performance.md)."""
-    prefill_chunk: Annotated[Unsigned, Field(validation_alias="REMUDA_PREFILL_CHUNK")] = 256
+    prefill_chunk: Annotated[Unsigned, Field(validation_alias="REMUDA_PREFILL_CHUNK")] = 512
     """Prompt tokens computed beside running decodes in one step at most."""
     max_gap: Annotated[float, _reader(float), Field(validation_alias="REMUDA_MAX_GAP")] = 3.0
     """Longest gap between two tokens of a running stream while prompts are computed beside it, in plain decode steps:
-    chunks of prompts are sized by measured times to keep it. More = prompts start sooner, streams stutter more."""
+    chunks of prompts are sized by measured times to keep it. More = prompts start sooner, streams stutter more. Where
+    several prompts wait, the gap may be longer by half for each: a crowd is served faster together."""
     batch_size: Annotated[Unsigned, Field(validation_alias="REMUDA_BATCH_SIZE")] = 512
     """Tokens of one llama_decode at most, where the request names no num_batch."""
     embedding_batch: Annotated[Unsigned, Field(validation_alias="REMUDA_EMBEDDING_BATCH")] = 2048

@@ -3,11 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engine.batch import plan_step, share_out
+from workers.engine.batch import plan_step
+from workers.engine.pace import Pace
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
-
-wishes = st.lists(st.integers(1, 400), max_size=20)
 
 
 def sequence_at(slot: int, *, prompt: int, decoding: bool, computed: int = 0) -> Sequence:
@@ -75,21 +74,31 @@ def test_repeated_steps_compute_every_prompt(sequences: list[Sequence], batch: i
     assert not sequences or all(sequence.decoding for sequence in sequences)
 
 
-@given(wishes, st.integers(0, 1000))
-def test_room_is_shared_completely_and_nobody_gets_more_than_wished(wanted: list[int], room: int) -> None:
-    shares = share_out(wanted, room)
-    assert sum(shares) == min(room, sum(wanted))
-    assert all(0 <= share <= wish for share, wish in zip(shares, wanted, strict=True))
+def test_of_several_prompts_the_first_that_came_is_computed_first() -> None:
+    early, late = sequence_at(1, prompt=30, decoding=False), sequence_at(0, prompt=30, decoding=False)
+    early.timings.prefill_began, late.timings.prefill_began = 1, 2
+    stream = sequence_at(2, prompt=5, decoding=True)
+
+    plan = plan_step([late, early, stream], 512, 40)
+
+    assert [(sequence.slot, count) for sequence, count in plan.chunks] == [(0, 10), (1, 30), (2, 1)]
+    assert plan.sampled == [early, stream]
 
 
-@given(wishes, st.integers(0, 1000))
-def test_those_who_want_more_get_equal_shares(wanted: list[int], room: int) -> None:
-    shares = share_out(wanted, room)
-    short = [share for share, wish in zip(shares, wanted, strict=True) if share < wish]
-    assert not short or max(shares) - min(short) <= 1
+def test_a_chunk_keeps_the_gap_of_streams_and_grows_with_the_prompts_that_wait() -> None:
+    pace = Pace(max_gap=3.0, max_chunk=512)
+    pace.observe(10_000_000, decoded=8, prefilled=0)
+    pace.observe(110_000_000, decoded=8, prefilled=100)  # a millisecond for each prompt token
+
+    assert pace.chunk(decoding=8, prompts=1) == 20
+    assert pace.chunk(decoding=8, prompts=16) == 230
+    assert pace.chunk(decoding=8, prompts=100) == 512
 
 
-def test_a_room_of_nothing_gives_nothing() -> None:
-    assert share_out([5, 5], 0) == [0, 0]
-    assert share_out([5, 5], -3) == [0, 0]
-    assert share_out([], 5) == []
+def test_a_step_of_more_streams_than_were_measured_counts_as_longer() -> None:
+    pace = Pace(max_gap=3.0, max_chunk=512)
+    pace.observe(10_000_000, decoded=4, prefilled=0)
+    pace.observe(50_000_000, decoded=0, prefilled=50)
+
+    assert pace.chunk(decoding=16, prompts=1) == 4 * pace.chunk(decoding=4, prompts=1)
+    assert pace.chunk(decoding=2, prompts=1) == pace.chunk(decoding=4, prompts=1)

@@ -43,9 +43,9 @@ class Plan:
 def plan_step(sequences: Iterable[Sequence], batch_tokens: int, prefill_chunk: int) -> Plan:
     """Plans one decode over `sequences` (ascending slots) of at most `batch_tokens` rows.
 
-    Every decoding sequence gets its row. Prompts share what is left, `prefill_chunk` tokens while anything decodes,
-    so that a long prompt does not hold up running streams. Waiting prompts get equal shares, because equal chunks are
-    computed together.
+    Every decoding sequence gets its row. Prompts get what is left, `prefill_chunk` tokens while anything decodes, so
+    that a long prompt does not hold up running streams; who came first is served first, so that the first of many
+    need not wait for the last.
     """
     alive = [sequence for sequence in sequences if sequence.finish is None]
     prefilling = [sequence for sequence in alive if not sequence.decoding]
@@ -53,26 +53,13 @@ def plan_step(sequences: Iterable[Sequence], batch_tokens: int, prefill_chunk: i
     room = batch_tokens - decoding
     if decoding:
         room = min(room, prefill_chunk)
-    shares = share_out([sequence.pending for sequence in prefilling], room)
-    chunk = {id(sequence): share for sequence, share in zip(prefilling, shares, strict=True)}
+    chunk: dict[int, int] = {}
+    for sequence in sorted(prefilling, key=lambda sequence: sequence.timings.prefill_began):
+        chunk[sequence.slot] = min(sequence.pending, room)
+        room -= chunk[sequence.slot]
     plan = Plan()
     for sequence in alive:
-        count = chunk.get(id(sequence), 1)
+        count = chunk.get(sequence.slot, 1)
         if count:
             plan.add(sequence, count)
     return plan
-
-
-def share_out(wanted: list[int], room: int) -> list[int]:
-    """Splits `room` as equally as the wishes allow; what one does not need goes to the others. The first come first
-    where not even one token each is left."""
-    shares = [0] * len(wanted)
-    open_wishes: list[int] = list(range(len(wanted)))
-    while open_wishes and room > 0:
-        equal = max(room // len(open_wishes), 1)
-        for i in open_wishes:
-            given = min(equal, wanted[i] - shares[i], room)
-            shares[i] += given
-            room -= given
-        open_wishes = [i for i in open_wishes if shares[i] < wanted[i]]
-    return shares

@@ -119,7 +119,7 @@ class Engine:
         """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
         False when there was nothing to compute."""
         self._admit()
-        plan = plan_step(self._slots, self._context.batch_tokens, self.pace.chunk)
+        plan = plan_step(self._slots, self._context.batch_tokens, self._prefill_chunk())
         if not plan.tokens:
             meanwhile(self._collect())
             return False
@@ -186,6 +186,11 @@ class Engine:
         sequence.computed = sequence.cached = start.cached if kept else 0
         self.counters.cached_tokens += sequence.cached
         sequence.timings.prefill_began = time.monotonic_ns()
+
+    def _prefill_chunk(self) -> int:
+        alive = [sequence for sequence in self._slots if sequence.finish is None]
+        decoding = sum(sequence.decoding for sequence in alive)
+        return self.pace.chunk(decoding, len(alive) - decoding)
 
     def _make_room(self, sequence: Sequence) -> None:
         """Shifts the context of a sequence that has filled it, or ends the sequence."""
