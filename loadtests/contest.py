@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from loadtests import contenders
 from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server
 from loadtests.models import SHAPES, model_file
 from loadtests.peer import llama_server, vocabularies
+from loadtests.report import Sample
 from loadtests.setup import Setup
 
 CONTEXT_STEP = 256
@@ -80,6 +81,19 @@ async def enter(stack: AsyncExitStack, setup: Setup, chosen: frozenset[str]) -> 
     if REMUDA in chosen:
         servers.append(await stack.enter_async_context(contenders.remuda(setup, logs)))
     return Contest(setup, floor, servers, load_before)
+
+
+async def measure_rounds(
+    field: Contest, options: Options, case: str, one_round: Callable[[Server, int], Awaitable[dict[str, float]]]
+) -> list[Sample]:
+    """Every server in turn, round after round; those that warm up (a negative index) leave no sample."""
+    samples: list[Sample] = []
+    for index in range(-options.warmup, options.rounds):
+        for server in field.servers:
+            values = await one_round(server, index)
+            if index >= 0:
+                samples.append(Sample(case, server.name, index, values))
+    return samples
 
 
 def facts(options: Options, field: Contest) -> dict[str, Any]:

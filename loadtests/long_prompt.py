@@ -4,11 +4,11 @@ from statistics import median
 
 from loadtests.client import Stream
 from loadtests.contenders import Server
-from loadtests.contest import Options, contest, facts
+from loadtests.contest import Options, contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import longest_gap, measure
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report
 
 SHORT_PROMPT = 16
 """Tokens of the running streams' prompts."""
@@ -27,16 +27,16 @@ FIGURES = (
 
 
 async def run(options: Options, streams: int) -> Report:
-    samples: list[Sample] = []
     context = options.prompt_tokens + options.prompt_tokens // 8 + LONG_ANSWER + 64
     async with contest(options, streams + 1, max(context, options.tokens + 64)) as field:
         for server in field.servers:  # loads the model
             await server.run([Ask(prompt="the", tokens=2)])
-        for index in range(-options.warmup, options.rounds):
-            for server in field.servers:
-                values = await one_round(server, options, streams, index)
-                if index >= 0:
-                    samples.append(Sample(f"{options.prompt_tokens} among {streams}", server.name, index, values))
+        samples = await measure_rounds(
+            field,
+            options,
+            f"{options.prompt_tokens} among {streams}",
+            lambda server, index: one_round(server, options, streams, index),
+        )
         return Report(f"Long prompt, model {options.model}", FIGURES, facts(options, field), samples)
 
 

@@ -8,11 +8,11 @@ import random
 
 from loadtests.client import Stream
 from loadtests.contenders import Server
-from loadtests.contest import Options, contest, facts
+from loadtests.contest import Options, contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import decode_rate, measure
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report
 
 SHORT = 8
 """Tokens of the streams that only serve to take the other slots at first."""
@@ -27,13 +27,13 @@ FIGURES = (
 
 
 async def run(options: Options, slots: int, busy: int) -> Report:
-    samples: list[Sample] = []
     async with contest(options, slots, options.prompt_tokens + options.tokens + 64) as field:
-        for index in range(-options.warmup, options.rounds):
-            for server in field.servers:
-                values = await one_round(server, options, slots, busy, index)
-                if index >= 0:
-                    samples.append(Sample(f"{busy} of {slots} slots", server.name, index, values))
+        samples = await measure_rounds(
+            field,
+            options,
+            f"{busy} of {slots} slots",
+            lambda server, index: one_round(server, options, slots, busy, index),
+        )
         return Report(f"Occupancy, model {options.model}", FIGURES, facts(options, field), samples)
 
 

@@ -4,11 +4,11 @@ import random
 from statistics import median
 
 from loadtests.contenders import Server
-from loadtests.contest import Options, contest, facts
+from loadtests.contest import Options, contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import measure
 from loadtests.prompts import nonsense
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report
 
 TAIL = 8
 """Tokens of each prompt after the shared prefix."""
@@ -22,16 +22,13 @@ FIGURES = (
 
 
 async def run(options: Options, streams: int) -> Report:
-    samples: list[Sample] = []
     context = options.prompt_tokens + TAIL + options.tokens + 64
     async with contest(options, streams + 1, context) as field:
         for server in field.servers:  # loads the model
             await server.run([Ask(prompt="the", tokens=2)])
-        for index in range(-options.warmup, options.rounds):
-            for server in field.servers:
-                values = await one_round(server, options, streams, index)
-                if index >= 0:
-                    samples.append(Sample(f"{streams} after one", server.name, index, values))
+        samples = await measure_rounds(
+            field, options, f"{streams} after one", lambda server, index: one_round(server, options, streams, index)
+        )
         return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples)
 
 

@@ -4,7 +4,6 @@ from remuda.v1 import serving_pb2 as pb
 
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"  # Ollama's text, two spaces
 LOAD_STALLED = "timed out waiting for the model to load: no progress within OLLAMA_LOAD_TIMEOUT"
-NO_HOST = "no worker host is available"
 
 
 def queued(position: int) -> pb.RequestEvent:

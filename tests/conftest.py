@@ -5,6 +5,8 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
+import ollama
+import openai
 import pytest
 from serving import Server, StartServer, end_server, short_folder, start_server
 
@@ -24,6 +26,21 @@ def server() -> Generator[Server]:
         server = start_server(folder, {})
         yield server
         end_server(server)
+
+
+@pytest.fixture
+def native(server: Server) -> Generator[ollama.Client]:
+    """Ollama's own client of `server`; a module with models of its own has a `server` of its own."""
+    client = ollama.Client(server.url)
+    yield client
+    client._client.close()  # it has no public way
+
+
+@pytest.fixture
+def compatible(server: Server) -> Generator[openai.OpenAI]:
+    """OpenAI's own client of `server`."""
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture

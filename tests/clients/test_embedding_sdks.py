@@ -17,34 +17,21 @@ TEXTS = ["the horse runs", "a herd over the hill", "rope!"]
 
 
 @pytest.fixture(scope="module")
-def herd() -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A server with embedding models and the embedded one, which generates."""
     with short_folder() as folder:
         models = models_folder(folder)
         for name, path in written(folder):
             install_gguf(models, name, path.read_bytes())
-        server = start_server(folder, {})
-        yield server
-        end_server(server)
+        running = start_server(folder, {})
+        yield running
+        end_server(running)
 
 
 def written(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "bert", write_bert(folder / "bert.gguf")
     yield "last", write_llama_embedder(folder / "last.gguf", pooling=gguf.PoolingType.LAST)
     yield "rank", write_bert(folder / "rank.gguf", pooling=gguf.PoolingType.RANK)
-
-
-@pytest.fixture
-def native(herd: Server) -> Iterator[ollama.Client]:
-    client = ollama.Client(herd.url)
-    yield client
-    client._client.close()
-
-
-@pytest.fixture
-def compatible(herd: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{herd.url}/v1", api_key="unused", max_retries=0) as client:
-        yield client
 
 
 def length(vector: Sequence[float]) -> float:
@@ -86,8 +73,8 @@ def test_the_old_route_gives_one_vector_as_the_model_computed_it(native: ollama.
     assert [value / length(old) for value in old] == pytest.approx(new, abs=1e-4)
 
 
-def test_nothing_to_embed_loads_the_model(native: ollama.Client, herd: Server) -> None:
-    reply = httpx.post(f"{herd.url}/api/embed", json={"model": "last", "input": "", "keep_alive": "1h"})
+def test_nothing_to_embed_loads_the_model(native: ollama.Client, server: Server) -> None:
+    reply = httpx.post(f"{server.url}/api/embed", json={"model": "last", "input": "", "keep_alive": "1h"})
     assert reply.json() == {"model": "last", "embeddings": []}
     assert "last:latest" in [model.model for model in native.ps().models]
 
@@ -110,12 +97,12 @@ def test_many_texts_come_back_in_order(native: ollama.Client) -> None:
         assert vectors[number] == pytest.approx(vectors[number % 21], abs=2e-3)
 
 
-def test_generations_and_embeddings_of_one_model_share_its_worker(native: ollama.Client, herd: Server) -> None:
+def test_generations_and_embeddings_of_one_model_share_its_worker(native: ollama.Client, server: Server) -> None:
     stream = native.generate("cria", "Hello!", stream=True, options={"num_predict": 8, "temperature": 0})
     next(iter(stream))
     native.embed("cria", TEXTS)
     assert [part.done for part in stream][-1]
-    assert [title for title in herd.processes() if "cria" in title] == ["remuda worker cria:latest cpu"]
+    assert [title for title in server.processes() if "cria" in title] == ["remuda worker cria:latest cpu"]
 
 
 def test_the_openai_package_reads_floats_and_base64(compatible: openai.OpenAI, native: ollama.Client) -> None:

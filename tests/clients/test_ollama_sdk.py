@@ -1,7 +1,5 @@
 """Ollama's own Python package against a real server."""
 
-from collections.abc import Iterator
-
 import ollama
 import pytest
 from serving import Server, until
@@ -10,15 +8,8 @@ QUESTION = {"role": "user", "content": "What is the capital of France?"}
 GREEDY = {"temperature": 0, "num_predict": 24}
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[ollama.Client]:
-    client = ollama.Client(server.url)
-    yield client
-    client._client.close()
-
-
-def test_chat_answers_with_counts_and_durations(client: ollama.Client) -> None:
-    reply = client.chat("cria", [QUESTION], options=GREEDY)
+def test_chat_answers_with_counts_and_durations(native: ollama.Client) -> None:
+    reply = native.chat("cria", [QUESTION], options=GREEDY)
 
     assert reply.message.role == "assistant"
     assert "Paris" in (reply.message.content or "")
@@ -29,9 +20,9 @@ def test_chat_answers_with_counts_and_durations(client: ollama.Client) -> None:
     assert 0 < (reply.eval_duration or 0) < (reply.total_duration or 0)
 
 
-def test_a_streamed_chat_says_the_same_as_a_whole_one(client: ollama.Client) -> None:
-    whole = client.chat("cria", [QUESTION], options=GREEDY)
-    chunks = list(client.chat("cria", [QUESTION], options=GREEDY, stream=True))
+def test_a_streamed_chat_says_the_same_as_a_whole_one(native: ollama.Client) -> None:
+    whole = native.chat("cria", [QUESTION], options=GREEDY)
+    chunks = list(native.chat("cria", [QUESTION], options=GREEDY, stream=True))
 
     assert len(chunks) > 2
     assert "".join(chunk.message.content or "" for chunk in chunks) == whole.message.content
@@ -39,34 +30,34 @@ def test_a_streamed_chat_says_the_same_as_a_whole_one(client: ollama.Client) -> 
     assert chunks[-1].eval_count == whole.eval_count
 
 
-def test_generate_continues_from_the_context_it_returned(client: ollama.Client) -> None:
-    first = client.generate("cria", "Hello!", options=GREEDY)
-    second = client.generate("cria", "What is Remuda?", context=first.context, options=GREEDY)
+def test_generate_continues_from_the_context_it_returned(native: ollama.Client) -> None:
+    first = native.generate("cria", "Hello!", options=GREEDY)
+    second = native.generate("cria", "What is Remuda?", context=first.context, options=GREEDY)
 
     assert first.context
     assert (second.prompt_eval_count or 0) > len(first.context)
 
 
-def test_a_stop_string_ends_the_text_before_it(client: ollama.Client) -> None:
+def test_a_stop_string_ends_the_text_before_it(native: ollama.Client) -> None:
     options = GREEDY | {"stop": ["5"]}
-    reply = client.generate("cria", "1 2 3 4", raw=True, options=options)
+    reply = native.generate("cria", "1 2 3 4", raw=True, options=options)
 
     assert "5" not in reply.response
     assert reply.done_reason == "stop"
 
 
-def test_a_seed_gives_the_same_text_again(client: ollama.Client) -> None:
+def test_a_seed_gives_the_same_text_again(native: ollama.Client) -> None:
     options = {"temperature": 1.5, "seed": 7, "num_predict": 16}
-    texts = {client.generate("cria", "A story:", raw=True, options=options).response for _ in range(3)}
-    others = client.generate("cria", "A story:", raw=True, options=options | {"seed": 8}).response
+    texts = {native.generate("cria", "A story:", raw=True, options=options).response for _ in range(3)}
+    others = native.generate("cria", "A story:", raw=True, options=options | {"seed": 8}).response
 
     assert len(texts) == 1
     assert others not in texts
 
 
-def test_models_are_listed_and_shown(client: ollama.Client) -> None:
-    models = client.list().models
-    shown = client.show("cria")
+def test_models_are_listed_and_shown(native: ollama.Client) -> None:
+    models = native.list().models
+    shown = native.show("cria")
 
     assert [model.model for model in models] == ["cria:latest"]
     assert models[0].details is not None
@@ -76,21 +67,21 @@ def test_models_are_listed_and_shown(client: ollama.Client) -> None:
     assert shown.template
 
 
-def test_an_empty_prompt_loads_and_keep_alive_zero_unloads(client: ollama.Client) -> None:
-    loaded = client.generate("cria", keep_alive=300)
-    residents = client.ps().models
-    unloaded = client.generate("cria", keep_alive=0)
+def test_an_empty_prompt_loads_and_keep_alive_zero_unloads(native: ollama.Client) -> None:
+    loaded = native.generate("cria", keep_alive=300)
+    residents = native.ps().models
+    unloaded = native.generate("cria", keep_alive=0)
 
     assert loaded.done_reason == "load"
     assert [resident.model for resident in residents] == ["cria:latest"]
     assert residents[0].size
     assert unloaded.done_reason == "unload"
-    until(lambda: not client.ps().models)
+    until(lambda: not native.ps().models)
 
 
-def test_a_missing_model_is_a_404_with_ollamas_text(client: ollama.Client) -> None:
+def test_a_missing_model_is_a_404_with_ollamas_text(native: ollama.Client) -> None:
     with pytest.raises(ollama.ResponseError, match="model 'nobody' not found") as raised:
-        client.chat("nobody", [QUESTION])
+        native.chat("nobody", [QUESTION])
 
     assert raised.value.status_code == 404
 

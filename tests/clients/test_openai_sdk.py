@@ -1,23 +1,14 @@
 """OpenAI's own Python package against a real server."""
 
-from collections.abc import Iterator
-
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
-from serving import Server
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is the capital of France?"}]
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
-        yield client
-
-
-def test_a_chat_completion_has_text_reason_and_usage(client: openai.OpenAI) -> None:
-    reply = client.chat.completions.create(model="cria", messages=QUESTION, temperature=0, max_tokens=24)
+def test_a_chat_completion_has_text_reason_and_usage(compatible: openai.OpenAI) -> None:
+    reply = compatible.chat.completions.create(model="cria", messages=QUESTION, temperature=0, max_tokens=24)
 
     assert "Paris" in (reply.choices[0].message.content or "")
     assert reply.choices[0].finish_reason == "stop"
@@ -25,8 +16,8 @@ def test_a_chat_completion_has_text_reason_and_usage(client: openai.OpenAI) -> N
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
 
 
-def test_a_streamed_chat_completion_ends_with_its_usage(client: openai.OpenAI) -> None:
-    stream = client.chat.completions.create(
+def test_a_streamed_chat_completion_ends_with_its_usage(compatible: openai.OpenAI) -> None:
+    stream = compatible.chat.completions.create(
         model="cria", messages=QUESTION, temperature=0, stream=True, stream_options={"include_usage": True}
     )
     chunks = list(stream)
@@ -38,8 +29,8 @@ def test_a_streamed_chat_completion_ends_with_its_usage(client: openai.OpenAI) -
     assert chunks[-1].usage.completion_tokens > 1
 
 
-def test_a_limit_on_tokens_is_told_as_length(client: openai.OpenAI) -> None:
-    reply = client.chat.completions.create(
+def test_a_limit_on_tokens_is_told_as_length(compatible: openai.OpenAI) -> None:
+    reply = compatible.chat.completions.create(
         model="cria", messages=[{"role": "user", "content": "Count from 1 to 20."}], temperature=0, max_tokens=4
     )
 
@@ -48,24 +39,24 @@ def test_a_limit_on_tokens_is_told_as_length(client: openai.OpenAI) -> None:
     assert reply.usage.completion_tokens == 4
 
 
-def test_a_text_completion_works_whole_and_streamed(client: openai.OpenAI) -> None:
-    whole = client.completions.create(model="cria", prompt="Hello!", temperature=0, max_tokens=16)
-    stream = client.completions.create(model="cria", prompt="Hello!", temperature=0, max_tokens=16, stream=True)
+def test_a_text_completion_works_whole_and_streamed(compatible: openai.OpenAI) -> None:
+    whole = compatible.completions.create(model="cria", prompt="Hello!", temperature=0, max_tokens=16)
+    stream = compatible.completions.create(model="cria", prompt="Hello!", temperature=0, max_tokens=16, stream=True)
 
     assert whole.choices[0].text
     assert "".join(chunk.choices[0].text for chunk in stream) == whole.choices[0].text
 
 
-def test_models_are_listed_and_retrieved(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["cria:latest"]
-    assert client.models.retrieve("cria").id == "cria"
+def test_models_are_listed_and_retrieved(compatible: openai.OpenAI) -> None:
+    assert [model.id for model in compatible.models.list()] == ["cria:latest"]
+    assert compatible.models.retrieve("cria").id == "cria"
 
 
-def test_a_missing_model_is_openais_not_found(client: openai.OpenAI) -> None:
+def test_a_missing_model_is_openais_not_found(compatible: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="model 'nobody' not found"):
-        client.chat.completions.create(model="nobody", messages=QUESTION)
+        compatible.chat.completions.create(model="nobody", messages=QUESTION)
 
 
-def test_no_messages_are_openais_bad_request(client: openai.OpenAI) -> None:
+def test_no_messages_are_openais_bad_request(compatible: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match=r"\[\] is too short - 'messages'"):
-        client.chat.completions.create(model="cria", messages=[])
+        compatible.chat.completions.create(model="cria", messages=[])

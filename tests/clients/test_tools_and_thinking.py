@@ -22,27 +22,14 @@ WEATHER = {
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Generator[Server]:
+def server() -> Generator[Server]:
     with short_folder() as folder:
         models = models_folder(folder)
         install_script(models, "caller", CALLS)
         install_script(models, "thinker", THINKS)
-        server = start_server(folder, {})
-        yield server
-        end_server(server)
-
-
-@pytest.fixture
-def native(scripted: Server) -> Generator[ollama.Client]:
-    client = ollama.Client(scripted.url)
-    yield client
-    client._client.close()
-
-
-@pytest.fixture
-def compatible(scripted: Server) -> Generator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{scripted.url}/v1", api_key="unused", max_retries=0) as client:
-        yield client
+        running = start_server(folder, {})
+        yield running
+        end_server(running)
 
 
 def test_ollamas_client_gets_a_tool_call_as_an_object(native: ollama.Client) -> None:

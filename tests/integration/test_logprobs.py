@@ -1,31 +1,16 @@
 """What is told of the tokens that a model picked, and of those that it did not."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import ollama
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
-from serving import Server
 
 PROMPT = "What is the capital of France?"
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": PROMPT}]
 GREEDY = {"temperature": 0, "num_predict": 12}
-
-
-@pytest.fixture
-def native(server: Server) -> Iterator[ollama.Client]:
-    client = ollama.Client(server.url)
-    yield client
-    client._client.close()
-
-
-@pytest.fixture
-def compatible(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
-        yield client
 
 
 def generate(client: ollama.Client, **options: Any) -> ollama.GenerateResponse:

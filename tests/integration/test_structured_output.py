@@ -42,29 +42,16 @@ Couple = Annotated[list[Person], Field(max_length=2)]
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Generator[Server]:
+def server() -> Generator[Server]:
     """A server with models that have texts of their own to tell, and cria."""
     with short_folder() as folder:
         models = models_folder(folder)
         install_script(models, "obliging", '<think>Easy one: it must be</think>"Rome"')
         install_script(models, "rambling", "<think> Hm, Paris or Rome? </think>\nParis, of course.")
         install_script(models, "calling", CALL)
-        server = start_server(folder, {})
-        yield server
-        end_server(server)
-
-
-@pytest.fixture
-def native(scripted: Server) -> Generator[ollama.Client]:
-    client = ollama.Client(scripted.url)
-    yield client
-    client._client.close()
-
-
-@pytest.fixture
-def compatible(scripted: Server) -> Generator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{scripted.url}/v1", api_key="unused", max_retries=0) as client:
-        yield client
+        running = start_server(folder, {})
+        yield running
+        end_server(running)
 
 
 def options(temperature: float) -> dict[str, Any]:
@@ -148,9 +135,9 @@ def test_openais_client_gets_any_object(compatible: openai.OpenAI) -> None:
     assert isinstance(json.loads(reply.choices[0].message.content or ""), dict)
 
 
-def test_a_grammar_is_kept_to(scripted: Server) -> None:
+def test_a_grammar_is_kept_to(server: Server) -> None:
     body = {"prompt": "?", "grammar": 'root ::= ("yes" | "no") "!"{2}', "options": options(1.5)}
-    reply = httpx.post(f"{scripted.url}/api/generate", json={"model": "cria", "stream": False} | body, timeout=20)
+    reply = httpx.post(f"{server.url}/api/generate", json={"model": "cria", "stream": False} | body, timeout=20)
 
     assert reply.json()["response"] in ("yes!!", "no!!")
 

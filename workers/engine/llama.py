@@ -118,11 +118,6 @@ class Model:
         C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
         return buffer.value.decode()
 
-    @property
-    def trained_ctx(self) -> int:
-        """The context length that the model was trained with, in tokens."""
-        return int(C.llama_model_n_ctx_train(self.pointer))
-
 
 class Batch:
     """The input of one decode: parallel arrays, one entry for each row (token)."""
