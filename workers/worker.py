@@ -15,11 +15,13 @@ from remuda.logs import get_logger
 from remuda.process import begin_process, die_with_parent
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
+from workers.engine.context import Context, ContextOptions
 from workers.engine.embedding import Embedder, EmbeddingJob
 from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
 from workers.engine.engine import Engine
-from workers.engine.llama import Context, ContextOptions, LoadError, Model, ModelOptions
+from workers.engine.llama import LoadError
 from workers.engine.log import EngineLog
+from workers.engine.model import Model, ModelOptions
 from workers.engine.replica import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey

@@ -13,10 +13,12 @@ from embedding_models import CONTEXT, write_bert, write_llama_embedder
 from numpy.typing import NDArray
 from scripted import PROMPT, write_scripted_model
 
+from workers.engine.context import Context, ContextOptions
 from workers.engine.embedding import Embedder, EmbeddingJob, Vectors
 from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
 from workers.engine.engine import Engine, Piece
-from workers.engine.llama import Context, ContextOptions, LoadError, Model, ModelOptions
+from workers.engine.llama import LoadError
+from workers.engine.model import Model, ModelOptions
 from workers.engine.replica import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey

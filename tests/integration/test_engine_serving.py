@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from scripted import FIRST_BYTE, PROMPT, write_scripted_model
 
+from workers.engine.context import Context, ContextOptions
 from workers.engine.engine import Engine, Piece
-from workers.engine.llama import Context, ContextOptions, Model, ModelOptions
+from workers.engine.model import Model, ModelOptions
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 

@@ -17,7 +17,7 @@ from gateway.prompt.formats import ChatFormat, Language
 from gateway.prompt.vocabulary import Vocabulary
 from remuda.settings import Settings
 from workers.engine.grammar import GrammarError, Grammars
-from workers.engine.llama import Model, ModelOptions
+from workers.engine.model import Model, ModelOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")
 """llguidance's adapter calls llama.cpp by an old name."""

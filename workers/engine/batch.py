@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from workers.engine.llama import Batch
+from workers.engine.rows import Batch
 from workers.engine.sequence import Sequence
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from workers.engine.companion import Companion
 from workers.engine.embedding_context import EmbeddingContext
-from workers.engine.llama import Batch, LoadError
+from workers.engine.llama import LoadError
 from workers.engine.pace import smooth
+from workers.engine.rows import Batch
 from workers.engine.sequence import FinishReason, SequenceKey
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from workers.engine.batch import Plan, plan_step
 from workers.engine.companion import Companion
+from workers.engine.context import Context
 from workers.engine.grammar import Constraint, GrammarError, Grammars
-from workers.engine.llama import Batch, Context, Model
 from workers.engine.logprobs import Distribution, TokenLogprobs
+from workers.engine.model import Model
 from workers.engine.pace import Pace
 from workers.engine.prefix import choose_start
+from workers.engine.rows import Batch
 from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots

@@ -12,7 +12,7 @@ import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
-from workers.engine.llama import Vocabulary
+from workers.engine.vocabulary import Vocabulary
 
 COMPILED_KEPT = 64
 """Grammars kept compiled. Clients send the same few schemas again and again; a large one takes tens of milliseconds."""

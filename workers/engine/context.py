@@ -1,0 +1,111 @@
+"""The context that generates: KV cache and compute buffers. The one that embeds is in `embedding_context`."""
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.llama import C, LoadError
+from workers.engine.model import Model
+from workers.engine.rows import Batch
+
+KV_CACHE_TYPES = {
+    "f32": "GGML_TYPE_F32",
+    "f16": "GGML_TYPE_F16",
+    "bf16": "GGML_TYPE_BF16",
+    "q8_0": "GGML_TYPE_Q8_0",
+    "q5_1": "GGML_TYPE_Q5_1",
+    "q5_0": "GGML_TYPE_Q5_0",
+    "q4_1": "GGML_TYPE_Q4_1",
+    "q4_0": "GGML_TYPE_Q4_0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOptions:
+    """How to make the context. `ctx_per_sequence` is in tokens; llama.cpp rounds it up to a multiple of 256."""
+
+    sequences: int
+    ctx_per_sequence: int
+    batch_tokens: int
+    threads: int
+    flash_attention: bool | None = None
+    kv_cache_type: str = "f16"
+
+
+class Context:
+    """The KV cache and the compute buffers of one model: `sequences` streams of their own (not unified, so that a
+    token attends to the cells of its own sequence only)."""
+
+    def __init__(self, model: Model, options: ContextOptions) -> None:
+        """Raises LoadError when there is not enough memory, or the options do not fit the model."""
+        params = C.llama_context_default_params()
+        params.n_ctx = options.sequences * _padded(options.ctx_per_sequence)
+        params.n_seq_max = options.sequences
+        params.n_batch = params.n_ubatch = options.batch_tokens
+        params.n_outputs_max = options.sequences  # else room for the logits of every prompt token is made
+        params.n_threads = params.n_threads_batch = options.threads
+        params.flash_attn_type = flash_attention_type(options.flash_attention)
+        params.type_k = params.type_v = _kv_cache_type(options.kv_cache_type)
+        params.kv_unified = False
+        params.swa_full = False
+        params.no_perf = True
+        self.pointer = C.llama_init_from_model(model.pointer, params)
+        if not self.pointer:
+            raise LoadError("llama.cpp could not make the context")
+        self._memory = C.llama_get_memory(self.pointer)
+        self._vocabulary_size = model.vocabulary.size
+        # the same function with the address as a plain number, so that a view of it is made only when it has changed
+        self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))
+        self._logits_at: tuple[int, NDArray[np.float32]] = (0, np.empty((0, self._vocabulary_size), np.float32))
+        self.batch_tokens = options.batch_tokens
+        self.can_shift: bool = C.llama_memory_can_shift(self._memory)
+
+    def decode(self, batch: Batch) -> int:
+        """Computes the batch. 0 = done, 1 = no room in the KV cache, 2 = aborted, negative = failed."""
+        return C.llama_decode(self.pointer, batch.struct)
+
+    def logits(self, rows: int) -> NDArray[np.float32]:
+        """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""
+        address = self._logits_address(self.pointer)
+        if address != self._logits_at[0] or rows > len(self._logits_at[1]):
+            pointer = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
+            self._logits_at = address, np.ctypeslib.as_array(pointer, (rows, self._vocabulary_size))
+        return self._logits_at[1][:rows]
+
+    def keep(self, sequence: int, length: int) -> bool:
+        """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where the model's memory
+        cannot be cut there (recurrent models, or a sliding window that has moved on)."""
+        cut = C.llama_memory_seq_rm(self._memory, sequence, length, -1)
+        if length == 0 or (cut and C.llama_memory_seq_pos_min(self._memory, sequence) == 0):
+            return True
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return False
+
+    def copy(self, source: int, target: int) -> None:
+        """Makes the target a copy of the source, computed at the next decode. Streams are copied whole."""
+        C.llama_memory_seq_rm(self._memory, target, -1, -1)
+        C.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def shift(self, sequence: int, start: int, end: int) -> None:
+        """Drops positions [start, end) and moves what follows down to close the gap."""
+        C.llama_memory_seq_rm(self._memory, sequence, start, end)
+        C.llama_memory_seq_add(self._memory, sequence, end, -1, start - end)
+
+
+def _padded(tokens: int) -> int:
+    return (tokens + 255) // 256 * 256
+
+
+def flash_attention_type(setting: bool | None) -> int:
+    if setting is None:
+        return C.LLAMA_FLASH_ATTN_TYPE_AUTO
+    return C.LLAMA_FLASH_ATTN_TYPE_ENABLED if setting else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
+
+
+def _kv_cache_type(name: str) -> int:
+    try:
+        return getattr(C, KV_CACHE_TYPES[name.lower() or "f16"])
+    except KeyError:
+        raise LoadError(f"unknown OLLAMA_KV_CACHE_TYPE {name!r}: one of {', '.join(KV_CACHE_TYPES)}") from None

@@ -1,0 +1,43 @@
+"""The input of one decode."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.llama import C
+
+
+class Batch:
+    """The input of one decode: parallel arrays, one entry for each row (token)."""
+
+    def __init__(self, capacity: int) -> None:
+        self.tokens: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.positions: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.sequences: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.wants_logits: NDArray[np.int8] = np.zeros(capacity, np.int8)
+        self._one_sequence: NDArray[np.int32] = np.ones(capacity, np.int32)
+        # llama.cpp wants a pointer to each row's list of sequences: ours are single entries of one array
+        self._pointers = (self.sequences.ctypes.data + 4 * np.arange(capacity)).astype(np.uintp)
+        self.struct = C.llama_batch(
+            token=_pointer(self.tokens, ctypes.c_int32),
+            pos=_pointer(self.positions, ctypes.c_int32),
+            n_seq_id=_pointer(self._one_sequence, ctypes.c_int32),
+            seq_id=ctypes.cast(self._pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+            logits=_pointer(self.wants_logits, ctypes.c_int8),
+        )
+
+    def fill(self, tokens: list[int], positions: list[int], sequences: list[int], wants_logits: list[int]) -> None:
+        """Sets the rows of the next decode."""
+        rows = len(tokens)
+        self.tokens[:rows] = tokens
+        self.positions[:rows] = positions
+        self.sequences[:rows] = sequences
+        self.wants_logits[:rows] = wants_logits
+        self.struct.n_tokens = rows
+
+
+def _pointer(array: NDArray[Any], kind: Any) -> Any:
+    pointer_to: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
+    return ctypes.cast(array.ctypes.data, pointer_to(kind))
