@@ -133,7 +133,6 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
         name=bundle.name,
         digest=bundle.digest,
         model_path=bundle.model_path,
-        adapter_paths=bundle.adapter_paths,
         projector_paths=bundle.projector_paths,
         options=options.load_options(),
         details=bundle.details,
@@ -152,6 +151,7 @@ def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
         stop=options.stop,
         grammar=grammar,
         logprobs=generation.top_logprobs if generation.logprobs else None,
+        adapter_paths=draft.bundle.adapter_paths,
     )
 
 

@@ -16,15 +16,16 @@ class RequestKey(NamedTuple):
 
 
 class ModelKey(NamedTuple):
-    """The files that make a model. Two names with the same files share a replica."""
+    """The files that make a model. Two names with the same files share a replica, also where their LoRA adapters differ:
+    those are switched for each request."""
 
     model_path: str
-    adapter_paths: tuple[str, ...]
     projector_paths: tuple[str, ...]
+    draft_path: str
 
     @classmethod
     def of(cls, spec: pb.ModelSpec) -> "ModelKey":
-        return cls(spec.model_path, tuple(spec.adapter_paths), tuple(spec.projector_paths))
+        return cls(spec.model_path, tuple(spec.projector_paths), spec.draft_path)
 
 
 class RequestState(StrEnum):

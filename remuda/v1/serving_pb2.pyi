@@ -56,19 +56,21 @@ class ModelSpec(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     MODEL_PATH_FIELD_NUMBER: _builtins.int
-    ADAPTER_PATHS_FIELD_NUMBER: _builtins.int
     PROJECTOR_PATHS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    DRAFT_PATH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """display-shortest, for people"""
     digest: _builtins.str
     """manifest digest, 64 hex digits"""
     model_path: _builtins.str
+    draft_path: _builtins.str
+    """GGUF file of the model that drafts for this one; empty = none"""
     @_builtins.property
-    def adapter_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    @_builtins.property
-    def projector_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def projector_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """GGUF files of the encoders for images and audio"""
+
     @_builtins.property
     def options(self) -> Global___LoadOptions: ...
     @_builtins.property
@@ -79,14 +81,14 @@ class ModelSpec(_message.Message):
         name: _builtins.str = ...,
         digest: _builtins.str = ...,
         model_path: _builtins.str = ...,
-        adapter_paths: _abc.Iterable[_builtins.str] | None = ...,
         projector_paths: _abc.Iterable[_builtins.str] | None = ...,
         options: Global___LoadOptions | None = ...,
         details: _store_pb2.Details | None = ...,
+        draft_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "details", b"details", "digest", b"digest", "model_path", b"model_path", "name", b"name", "options", b"options", "projector_paths", b"projector_paths"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "digest", b"digest", "draft_path", b"draft_path", "model_path", b"model_path", "name", b"name", "options", b"options", "projector_paths", b"projector_paths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,9 +343,12 @@ class Finished(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    INVALID_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
     error: _builtins.str
     """with FINISH_REASON_ERROR"""
+    invalid: _builtins.bool
+    """with FINISH_REASON_ERROR: the request is at fault (an image that nothing can decode)"""
     @_builtins.property
     def usage(self) -> Global___Usage: ...
     def __init__(
@@ -352,10 +357,11 @@ class Finished(_message.Message):
         reason: Global___FinishReason.ValueType = ...,
         usage: Global___Usage | None = ...,
         error: _builtins.str = ...,
+        invalid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "reason", b"reason", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "invalid", b"invalid", "reason", b"reason", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -288,6 +288,11 @@ class WorkerStats(_message.Message):
     DECODE_TOKENS_FIELD_NUMBER: _builtins.int
     DECODE_STEPS_FIELD_NUMBER: _builtins.int
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    DRAFTED_TOKENS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_TOKENS_FIELD_NUMBER: _builtins.int
+    PREEMPTIONS_FIELD_NUMBER: _builtins.int
+    PARKED_BYTES_FIELD_NUMBER: _builtins.int
+    PARKED_STATES_FIELD_NUMBER: _builtins.int
     slots_busy: _builtins.int
     waiting: _builtins.int
     cells_used: _builtins.int
@@ -299,6 +304,15 @@ class WorkerStats(_message.Message):
     """since the start"""
     cached_tokens: _builtins.int
     """prompt tokens served from the prefix cache, since the start"""
+    drafted_tokens: _builtins.int
+    """since the start"""
+    accepted_tokens: _builtins.int
+    """of these, the model would have said the same"""
+    preemptions: _builtins.int
+    """sequences that gave up their cells for a while, since the start"""
+    parked_bytes: _builtins.int
+    """KV states kept in host memory"""
+    parked_states: _builtins.int
     def __init__(
         self,
         *,
@@ -309,10 +323,15 @@ class WorkerStats(_message.Message):
         decode_tokens: _builtins.int = ...,
         decode_steps: _builtins.int = ...,
         cached_tokens: _builtins.int = ...,
+        drafted_tokens: _builtins.int = ...,
+        accepted_tokens: _builtins.int = ...,
+        preemptions: _builtins.int = ...,
+        parked_bytes: _builtins.int = ...,
+        parked_states: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "cells_used", b"cells_used", "decode_steps", b"decode_steps", "decode_tokens", b"decode_tokens", "prefill_tokens", b"prefill_tokens", "slots_busy", b"slots_busy", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_tokens", b"accepted_tokens", "cached_tokens", b"cached_tokens", "cells_used", b"cells_used", "decode_steps", b"decode_steps", "decode_tokens", b"decode_tokens", "drafted_tokens", b"drafted_tokens", "parked_bytes", b"parked_bytes", "parked_states", b"parked_states", "preemptions", b"preemptions", "prefill_tokens", b"prefill_tokens", "slots_busy", b"slots_busy", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,6 +509,9 @@ class Work(_message.Message):
     GRAMMAR_FIELD_NUMBER: _builtins.int
     GENERATED_FIELD_NUMBER: _builtins.int
     EMBED_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    ADAPTER_PATHS_FIELD_NUMBER: _builtins.int
+    DRAFT_TOKENS_FIELD_NUMBER: _builtins.int
     num_predict: _builtins.int
     """tokens to generate at most; negative = until the context is full"""
     num_keep: _builtins.int
@@ -502,6 +524,8 @@ class Work(_message.Message):
     """llguidance's text form of a grammar that the output has to keep; empty = none"""
     generated: _builtins.int
     """of `prompt`, the last tokens that an earlier attempt generated"""
+    draft_tokens: _builtins.int
+    """tokens that may be drafted for one step at most, 0 = none; unset: the worker's choice"""
     @_builtins.property
     def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """token ids"""
@@ -513,6 +537,14 @@ class Work(_message.Message):
     @_builtins.property
     def embed(self) -> Global___Embed:
         """set: nothing is generated, these inputs are embedded; all else is unset"""
+
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
+        """the prompt where it has media; `prompt` is then what follows the last segment"""
+
+    @_builtins.property
+    def adapter_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """LoRA adapters to apply, GGUF files; requests with others run beside"""
 
     def __init__(
         self,
@@ -527,16 +559,52 @@ class Work(_message.Message):
         grammar: _builtins.str = ...,
         generated: _builtins.int = ...,
         embed: Global___Embed | None = ...,
+        segments: _abc.Iterable[Global___Segment] | None = ...,
+        adapter_paths: _abc.Iterable[_builtins.str] | None = ...,
+        draft_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "embed", b"embed", "logprobs", b"logprobs", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "draft_tokens", b"draft_tokens", "embed", b"embed", "logprobs", b"logprobs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "adapter_paths", b"adapter_paths", "draft_tokens", b"draft_tokens", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "prompt", b"prompt", "sampling", b"sampling", "segments", b"segments", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__draft_tokens: _TypeAlias = _typing.Literal["draft_tokens"]  # noqa: Y015
+    _WhichOneofArgType__draft_tokens: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens"]  # noqa: Y015
     _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
     _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__draft_tokens) -> _WhichOneofReturnType__draft_tokens | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
 
 Global___Work: _TypeAlias = Work  # noqa: Y015
+
+@_typing.final
+class Segment(_message.Message):
+    """A part of a prompt with media in it. `tokens` come before `media`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    media: _builtins.bytes
+    """an image or sound file as the client sent it"""
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """token ids"""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[_builtins.int] | None = ...,
+        media: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media", b"media", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Segment: _TypeAlias = Segment  # noqa: Y015
 
 @_typing.final
 class Embed(_message.Message):

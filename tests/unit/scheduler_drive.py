@@ -13,9 +13,9 @@ MINUTE = NANOSECONDS["m"]
 CPU = pb.Device(id="cpu", kind="cpu", memory_free=1 << 30)
 
 
-def spec_of(model: str, name: str = "", adapters: tuple[str, ...] = (), num_ctx: int = 4096) -> pb.ModelSpec:
+def spec_of(model: str, name: str = "", projectors: tuple[str, ...] = (), num_ctx: int = 4096) -> pb.ModelSpec:
     options = pb.LoadOptions(num_ctx=num_ctx, num_gpu=-1)
-    return pb.ModelSpec(name=name or model, model_path=f"/{model}", adapter_paths=adapters, options=options)
+    return pb.ModelSpec(name=name or model, model_path=f"/{model}", projector_paths=projectors, options=options)
 
 
 def words(event: pb.RequestEvent) -> str:

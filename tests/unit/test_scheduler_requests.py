@@ -238,5 +238,5 @@ def test_two_names_with_the_same_files_share_a_replica() -> None:
 def test_the_same_weights_with_an_adapter_are_another_model() -> None:
     drive = Drive()
     drive.submit(1, spec=spec_of("a"))
-    drive.submit(2, spec=spec_of("a", adapters=("/lora",)))
+    drive.submit(2, spec=spec_of("a", projectors=("/mmproj",)))
     assert drive.said() == ["start a", "start a"]
