@@ -16,8 +16,8 @@ class RequestKey(NamedTuple):
 
 
 class ModelKey(NamedTuple):
-    """The files that make a model. Two names with the same files share a replica, also where their LoRA adapters differ:
-    those are switched for each request."""
+    """The files that make a model. Two names with the same files share a replica, also where their LoRA adapters
+    differ: those are switched for each request."""
 
     model_path: str
     projector_paths: tuple[str, ...]

@@ -4,12 +4,14 @@ import asyncio
 import ctypes
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import llama_cpp.llama_cpp as _untyped
 
 from gateway.errors import ApiError
+from gateway.prompt.infill import InfillMarks
 from remuda.logs import get_logger
 from remuda.settings import Settings
 
@@ -40,14 +42,35 @@ class Vocabulary:
         """Token ids, special tokens recognised, with BOS where the model wants it (and only one)."""
         if self.adds_bos and self.bos_text:
             text = text.removeprefix(self.bos_text)
+        return self._tokenize(text, special=True)
+
+    def tokenize_plain(self, text: str) -> list[int]:
+        """Token ids of what is nothing but text: no special token, neither in it nor around it."""
+        return self._tokenize(text, special=False)
+
+    def _tokenize(self, text: str, *, special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 2  # no tokenizer makes more tokens than bytes, save for BOS and EOS
         tokens = (ctypes.c_int32 * room)()
-        count = C.llama_tokenize(self._vocab, data, len(data), tokens, room, True, True)
+        count = C.llama_tokenize(self._vocab, data, len(data), tokens, room, special, special)
         if count < 0:
             tokens = (ctypes.c_int32 * -count)()
-            count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, True, True)
+            count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, special, special)
         return tokens[:count]
+
+    @cached_property
+    def infill(self) -> InfillMarks | None:
+        """The tokens that mark a gap to fill, where the model has them."""
+        marks = [C.llama_vocab_fim_pre(self._vocab), C.llama_vocab_fim_suf(self._vocab)]
+        marks.append(C.llama_vocab_fim_mid(self._vocab))
+        bos = C.llama_vocab_bos(self._vocab) if self.adds_bos else NULL_TOKEN
+        return None if NULL_TOKEN in marks else InfillMarks(*marks, bos=None if bos == NULL_TOKEN else bos)
+
+    def check(self, tokens: Sequence[int], what: str) -> None:
+        """Raises ApiError 400 for an id that does not exist; `what` has it."""
+        size = C.llama_vocab_n_tokens(self._vocab)
+        if any(not 0 <= token < size for token in tokens):
+            raise ApiError(400, f"{what} contains invalid tokens")
 
     @cached_property
     def closing(self) -> list[int]:
@@ -56,11 +79,8 @@ class Vocabulary:
         wanted = {token(self._vocab) for is_added, token in asked if is_added(self._vocab)}
         return [token for token in self.tokenize("")[-1:] if token in wanted]
 
-    def detokenize(self, tokens: list[int]) -> str:
-        """The text of token ids, special tokens written out. Raises ApiError 400 for an id that does not exist."""
-        size = C.llama_vocab_n_tokens(self._vocab)
-        if any(not 0 <= token < size for token in tokens):
-            raise ApiError(400, "context contains invalid tokens")
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids that exist, special tokens written out."""
         start = 1 if tokens and self.adds_bos and tokens[0] == C.llama_vocab_bos(self._vocab) else 0
         given = (ctypes.c_int32 * (len(tokens) - start))(*tokens[start:])
         buffer = ctypes.create_string_buffer(max(len(tokens) * 8, 64))

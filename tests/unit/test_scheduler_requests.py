@@ -235,7 +235,7 @@ def test_two_names_with_the_same_files_share_a_replica() -> None:
     assert drive.said() == ["start a", "run 1 on a", "run 2 on a"]
 
 
-def test_the_same_weights_with_an_adapter_are_another_model() -> None:
+def test_the_same_weights_with_a_projector_are_another_model() -> None:
     drive = Drive()
     drive.submit(1, spec=spec_of("a"))
     drive.submit(2, spec=spec_of("a", projectors=("/mmproj",)))
