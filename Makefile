@@ -34,7 +34,7 @@ proto: $(VENV)/.dev
 	scripts/generate-stubs.sh
 
 bench: $(VENV)/.dev
-	$(BIN)/python loadtests/bench.py engine $(ARGS)
+	$(BIN)/python loadtests/bench.py $(or $(CASE),all) $(ARGS)
 
 lock:
 	scripts/lock.sh

@@ -15,6 +15,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 LARGE = 1 << 20
 """Bytes of a body that are read in a thread: they take more than 10 ms, and what orjson refuses a hundred."""
+TOO_LARGE = "http: request body too large"
 _TRAILING = "unexpected content after document"
 
 _GO_TYPES = {
@@ -53,7 +54,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise ApiError(413, "http: request body too large")
+            raise ApiError(413, TOO_LARGE)
         parts.append(part)
     return b"".join(parts)
 

@@ -3,9 +3,12 @@
 from gateway.errors import ApiError, not_implemented
 from gateway.generation import Generation, Kind
 from gateway.prompt.builder import Prompt
-from gateway.prompt.formats import ChatFormat, Language, needs_built_in
+from gateway.prompt.formats import ChatFormat, Language
+from gateway.prompt.images import images_of
 from gateway.values import check_top_logprobs
 from remuda.v1 import store_pb2
+
+MISSING_PROJECTOR = "this model is missing data required for image input"
 
 
 def check_before_lookup(generation: Generation) -> None:
@@ -22,7 +25,9 @@ def check_before_lookup(generation: Generation) -> None:
 
 def is_empty(generation: Generation) -> bool:
     """Whether the request only loads or unloads the model."""
-    return not (generation.messages if generation.kind is Kind.CHAT else generation.prompt)
+    if generation.kind is Kind.CHAT:
+        return not generation.messages
+    return not generation.prompt and not generation.prompt_tokens
 
 
 def is_unload(generation: Generation) -> bool:
@@ -30,9 +35,9 @@ def is_unload(generation: Generation) -> bool:
     return is_empty(generation) and generation.keep_alive_ns == 0
 
 
-def check_abilities(generation: Generation, bundle: store_pb2.Bundle) -> None:
-    """Raises ApiError 400 for what the model cannot do."""
-    able = set(bundle.capabilities)
+def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_gaps: bool = False) -> None:
+    """Raises ApiError 400 for what the model cannot do. `fills_gaps`: it has tokens for that, if no template."""
+    able = {*bundle.capabilities, *(("insert",) if fills_gaps else ())}
     if "image" in able:
         raise ApiError(400, "image generation models are not currently supported")
     if generation.raw and (generation.template or generation.system or generation.context):
@@ -53,18 +58,28 @@ def check_template(template: str, limit: int) -> None:
         raise ApiError(400, f"the template is longer than {limit} bytes")
 
 
+def check_media(prompt: Prompt, limit: int) -> None:
+    """Raises ApiError 400 for images of more than `limit` bytes together, each counted as often as it is used."""
+    if sum(len(segment.image) for segment in prompt.segments) > limit:
+        raise ApiError(400, f"the images of a prompt may have {limit} bytes together")
+
+
 def check_not_blank(prompt: Prompt) -> None:
     """Raises ApiError 400 for a prompt that a model could not go on from."""
+    if prompt.segments and not prompt.tokens:
+        raise ApiError(400, "the prompt ends with an image: there has to be text after it")
     if not prompt.tokens:
         raise ApiError(400, "the prompt is empty: what the request and the template make of it has no tokens")
 
 
-def check_implemented(generation: Generation, bundle: store_pb2.Bundle) -> None:
-    """Raises ApiError 501 for what Remuda does not do yet."""
-    if generation.images or any(message.images for message in generation.messages):
-        raise not_implemented("images and audio are")
-    if generation.suffix and needs_built_in(bundle):
-        raise not_implemented(f"inserting with {bundle.name} is")
+def check_images(generation: Generation, bundle: store_pb2.Bundle) -> None:
+    """Raises ApiError 400 where images or sounds are of no use to the model."""
+    if not generation.images and not images_of(generation.messages):
+        return
+    if not bundle.projector_paths:
+        raise ApiError(400, MISSING_PROJECTOR)
+    if bundle.details.family == "mllama" and any(len(m.images) > 1 for m in (generation, *generation.messages)):
+        raise ApiError(400, "this model only supports one image while more than one image requested")
 
 
 def check_tools(generation: Generation, chat_format: ChatFormat) -> None:

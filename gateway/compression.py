@@ -1,24 +1,64 @@
 """Compressed request bodies, which Ollama takes on a few routes (http-api 1.6)."""
 
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+import asyncio
+import io
+import sys
 
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.body import TOO_LARGE, read_body
 from gateway.encoding import encode
-from gateway.errors import NATIVE_JSON, native_error, not_implemented
+from gateway.errors import NATIVE_JSON, ApiError, native_error
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 ROUTES = frozenset(f"/v1/{name}" for name in ("chat/completions", "completions", "embeddings", "responses", "messages"))
+MAX_WINDOW_LOG = 23
+"""A compressed body may look back 8 MiB at most, as in Ollama: the decoder keeps as much."""
+OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
+PART = 1 << 20
+"""Bytes that are decompressed at once."""
 
 
 class CompressedBodies:
-    """ASGI middleware: a body in zstd is refused with 501, in the shape of `/api` as all errors of decompression."""
+    """ASGI middleware: bodies in zstd reach the application as they were. One that does not decompress, or to more than
+    `limit` bytes, is a 400 in the shape of `/api`, as Ollama answers on all routes."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = _refusal() if scope["type"] == "http" and _is_compressed(scope) else self._app
-        await app(scope, receive, send)
+        if scope["type"] != "http" or not _is_compressed(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            compressed = await read_body(Request(scope, receive), self._limit)
+            body = await asyncio.to_thread(decompress, compressed, self._limit)
+        except ApiError as error:
+            await Response(encode(native_error(error)), 400, media_type=NATIVE_JSON)(scope, receive, send)
+            return
+        await self._app(scope, _after(body, receive), send)
+
+
+def decompress(compressed: bytes, limit: int) -> bytes:
+    """All frames of a zstd body. Raises ApiError 400."""
+    body = bytearray()
+    try:
+        with zstd.ZstdFile(io.BytesIO(compressed), options=OPTIONS) as reader:
+            while part := reader.read(PART):
+                body += part
+                if len(body) > limit:
+                    raise ApiError(400, TOO_LARGE)
+    except (zstd.ZstdError, EOFError):
+        raise ApiError(400, "failed to decompress request body") from None
+    return bytes(body)
 
 
 def _is_compressed(scope: Scope) -> bool:
@@ -27,6 +67,11 @@ def _is_compressed(scope: Scope) -> bool:
     return Headers(scope=scope).get("content-encoding", "").strip().lower() == "zstd"
 
 
-def _refusal() -> Response:
-    error = not_implemented("request bodies compressed with zstd are")
-    return Response(encode(native_error(error)), error.status, media_type=NATIVE_JSON)
+def _after(body: bytes, receive: Receive) -> Receive:
+    """`receive` of an application that has not got its body yet."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive_decompressed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_decompressed

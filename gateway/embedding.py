@@ -99,7 +99,7 @@ class Embeddings:
             raise
 
     async def _tokenize(self, asked: EmbeddingRequest, bundle: store_pb2.Bundle, options: Options) -> list[list[int]]:
-        vocabulary = await self._serving.vocabularies.get(bundle.model_digest, bundle.model_path)
+        vocabulary = await self._serving.vocabularies.get(bundle)
         limit = token_limit(bundle, options, self._settings.embedding_batch)
 
         def tokenize() -> list[list[int]]:

@@ -66,6 +66,8 @@ class Generation:
 
     prompt: str = ""
     """Kind.GENERATE: the prompt; empty = load or unload the model."""
+    prompt_tokens: tuple[int, ...] = ()
+    """Kind.GENERATE: the prompt as token ids, in the place of `prompt`; goes with `raw`."""
     suffix: str = ""
     system: str | None = None
     """Kind.GENERATE: replaces the model's SYSTEM when it is given and not empty."""
@@ -76,6 +78,8 @@ class Generation:
     raw: bool = False
     wants_context: bool = False
     """Kind.GENERATE: whether the reply returns its `context`."""
+    wants_tokens: bool = False
+    """Kind.GENERATE: whether the reply tells its token ids; beyond Ollama."""
     images: tuple[bytes, ...] = ()
 
 
@@ -98,17 +102,22 @@ class TokenLogprob(Alternative):
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the reply, as soon as it is there. With log-probabilities, the texts may all be empty."""
+    """A piece of the reply, as soon as it is there. With log-probabilities or tokens, the texts may all be empty."""
 
     content: str = ""
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[int, ...] = ()
+    """What was generated since the last piece, where it was asked for. Their text may come later, or, as that of a
+    stop string or an end-of-generation token, never."""
+    choice: int = 0
+    """Which of the generations of one request it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of the reply: always the last event. Durations are nanoseconds; zero = not told."""
+    """The end of the reply: always its last event. Durations are nanoseconds; zero = not told."""
 
     reason: str
     """"stop", "length", "load" or "unload"."""
@@ -124,6 +133,10 @@ class Done:
     context: tuple[int, ...] | None = None
     rendered: str | None = None
     """The prompt, where the client asked for nothing else (`_debug_render_only`)."""
+    rendered_images: int = 0
+    """How many images belong to it."""
+    choice: int = 0
+    """Which of the generations of one request has ended."""
 
     @property
     def is_immediate(self) -> bool:
@@ -143,6 +156,7 @@ class Reply:
     thinking: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     logprobs: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
+    tokens: list[int] = field(default_factory=list[int])
 
     @classmethod
     def collect(cls, events: list[Event]) -> "Reply":
@@ -152,4 +166,5 @@ class Reply:
         assert isinstance(done, Done)
         calls = [call for delta in deltas for call in delta.tool_calls] + list(done.tool_calls)
         content, thinking = "".join(d.content for d in deltas), "".join(d.thinking for d in deltas)
-        return cls(done, content, thinking, calls, [one for delta in deltas for one in delta.logprobs])
+        logprobs = [one for delta in deltas for one in delta.logprobs]
+        return cls(done, content, thinking, calls, logprobs, [token for delta in deltas for token in delta.tokens])

@@ -18,6 +18,10 @@ MAX_INT = (1 << 31) - 1
 MAX_SEED = (1 << 63) - 1
 MAX_FLOAT = 3.0e38
 """Float32's range, a little inside."""
+AUTO = -1
+"""num_gpu: as many layers as fit. Other negative numbers mean the same, and must not make another replica of it."""
+MAX_THREADS = 512
+"""llama.cpp's own bound (GGML_MAX_N_THREADS)."""
 UNLIMITED_CONTEXTS = 10
 """Without a limit of its own a reply is this many contexts long at most."""
 
@@ -34,7 +38,6 @@ IGNORED = frozenset(
         "vocab_only",
         "use_mlock",
         "logits_all",
-        "draft_num_predict",
     }
 )
 """Known to Ollama's clients and without effect."""
@@ -49,10 +52,12 @@ class Options:
 
     num_ctx: int = 0
     num_batch: int = 0
-    num_gpu: int = -1
+    num_gpu: int = AUTO
     main_gpu: int | None = None
     use_mmap: bool | None = None
     num_thread: int = 0
+    draft_num_predict: int | None = None
+    """Tokens drafted for one step at most. Unset, the worker chooses; Ollama reloads the model to change it."""
     num_keep: int = 4
     num_predict: int = -1
     seed: int = -1
@@ -68,14 +73,14 @@ class Options:
     stop: tuple[str, ...] = ()
 
     def load_options(self) -> pb.LoadOptions:
-        """The options that a replica is loaded with."""
+        """The options that a replica is loaded with. A batch is never larger than a context: it takes memory."""
         return pb.LoadOptions(
             num_ctx=self.num_ctx,
-            num_batch=max(self.num_batch, 0),
-            num_gpu=self.num_gpu,
+            num_batch=min(max(self.num_batch, 0), self.num_ctx),
+            num_gpu=max(self.num_gpu, AUTO),
             main_gpu=self.main_gpu,
             use_mmap=self.use_mmap,
-            num_thread=max(self.num_thread, 0),
+            num_thread=min(max(self.num_thread, 0), MAX_THREADS),
         )
 
     def sampling(self) -> wire.Sampling:
@@ -92,6 +97,11 @@ class Options:
             frequency_penalty=self.frequency_penalty,
             seed=secrets.randbits(63) if self.seed == -1 else self.seed & MAX_SEED,
         )
+
+    @property
+    def draft_tokens(self) -> int | None:
+        """Tokens that may be drafted for one step; None = the worker's choice."""
+        return None if self.draft_num_predict is None else max(self.draft_num_predict, 0)
 
     @property
     def max_tokens(self) -> int:

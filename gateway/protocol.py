@@ -1,10 +1,13 @@
-"""uvicorn's HTTP protocol with a limit on the head of a request (request line and headers), which httptools lacks:
-without it one endless header fills the memory of a gateway and stalls it."""
+"""uvicorn's HTTP protocol with two things that it lacks: a limit on the head of a request (request line and headers),
+without which one endless header fills the memory of a gateway and stalls it; and a way for the application to end a
+connection without waiting for a client that does not read."""
 
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _HttpToolsProtocol
 
+HANG_UP = "remuda.hang_up"
+"""The ASGI extension whose `call` ends the connection."""
 HttpToolsProtocol: Any = _HttpToolsProtocol  # its types are only partly known
 
 
@@ -20,6 +23,7 @@ def bounded_protocol(max_head: int) -> type[Any]:
             self._head = 0
             parent: Any = super()
             parent.on_message_begin()
+            self.scope["extensions"] = {HANG_UP: {"call": self.transport.abort}}
 
         def on_headers_complete(self) -> None:
             self._head = None

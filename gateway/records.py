@@ -1,6 +1,8 @@
 """What the log tells about a request: one line, written when its last byte is out."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +40,8 @@ class RequestRecord:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
+    client_stuck: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set where the client is given up: too much of its reply waits for it to be read."""
 
     def fields(self) -> dict[str, Any]:
         """The fields of the log line."""
@@ -51,6 +55,19 @@ class RequestRecord:
             known |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
             known |= {"prompt_tokens": self.prompt_tokens, "cached_tokens": self.cached_tokens, "tokens": self.tokens}
         return known
+
+    def part(self) -> "RequestRecord":
+        """The record of one of several generations that make up this request."""
+        return RequestRecord(self.route, self.began_ns, client_stuck=self.client_stuck)
+
+    def join(self, parts: "Sequence[RequestRecord]") -> None:
+        """Takes over what the parts, which ran side by side, tell: their tokens together, the longest of their times,
+        the id of the first."""
+        self.id, self.outcome = parts[0].id, parts[0].outcome
+        for name in ("queue_ns", "load_ns", "prefill_ns", "decode_ns"):
+            setattr(self, name, max(getattr(part, name) for part in parts))
+        for name in ("prompt_tokens", "cached_tokens", "tokens"):
+            setattr(self, name, sum(getattr(part, name) for part in parts))
 
     @property
     def elapsed_ns(self) -> int:

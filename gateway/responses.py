@@ -11,11 +11,13 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import STOPPING, UNEXPECTED, ApiError, error_response
 from gateway.generation import Delta, Done, Event, Generation, Reply
+from gateway.protocol import HANG_UP
 from gateway.records import RequestRecord, record_of
 from remuda.logs import get_logger
 
 log = get_logger()
 
+UNREAD = "the client does not read its reply"
 JSON = "application/json; charset=utf-8"
 
 
@@ -65,7 +67,7 @@ class RunResponse(Response, ABC):
         record = record_of(scope)
         record.model = self._model
         try:
-            finished = await run_until_disconnect(self._run(record, send), receive)
+            finished = await run_until_disconnect(self._run(record, send), receive, record.client_stuck)
         except ApiError as error:
             record.outcome, record.error = "error", error.message
             raise
@@ -75,6 +77,9 @@ class RunResponse(Response, ABC):
             return
         if not finished:
             record.outcome, record.status = "cancelled", record.status or 499
+        if not finished and record.client_stuck.is_set():
+            record.error = UNREAD
+            await _hang_up(scope, receive)
 
     @abstractmethod
     async def _run(self, record: RequestRecord, send: Send) -> None:
@@ -105,8 +110,11 @@ class GenerationResponse(RunResponse):
             await send(_chunk(self._writer.error(ApiError(503, STOPPING))))
             await send({"type": "http.response.body", "body": b""})
 
+    def _events(self, record: RequestRecord) -> AsyncGenerator[Event]:
+        return self._serving.events(self._generation, record)
+
     async def _send_reply(self, record: RequestRecord, send: Send) -> None:
-        async with aclosing(self._serving.events(self._generation, record)) as stream:
+        async with aclosing(self._events(record)) as stream:
             events = [event async for event in stream]
         await self._send_whole(Reply.collect(events), send)
 
@@ -114,7 +122,7 @@ class GenerationResponse(RunResponse):
         await send_whole(self._writer.reply(reply), self._writer.json_type, send)
 
     async def _send_stream(self, record: RequestRecord, send: Send) -> None:
-        async with aclosing(self._serving.events(self._generation, record)) as events:
+        async with aclosing(self._events(record)) as events:
             first = await anext(events)  # what fails before it still has a status of its own
             if isinstance(first, Done) and first.is_immediate and not self._writer.streams_immediate:
                 await self._send_whole(Reply(first), send)
@@ -161,22 +169,30 @@ async def send_whole(body: bytes, content_type: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
-    """Runs `work`; cancels it and returns False when the client goes away first. Raises what `work` raises."""
+async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive, stuck: asyncio.Event) -> bool:
+    """Runs `work`; cancels it and returns False when the client goes away, or is `stuck`, first. Raises what `work`
+    raises."""
     task = asyncio.create_task(work)
-    gone = asyncio.create_task(_disconnected(receive))
+    ends = (asyncio.create_task(_disconnected(receive)), asyncio.create_task(stuck.wait()))
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, *ends), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             return False
         task.result()
         return True
     finally:
-        for unfinished in (task, gone):
+        for unfinished in (task, *ends):
             unfinished.cancel()
-        await asyncio.wait((task, gone))
+        await asyncio.wait((task, *ends))
         if not task.cancelled():
             task.exception()  # a failure while being cancelled has no reader
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    """Ends the connection at once, whatever is still to be written, where the server lets us (`gateway.protocol`)."""
+    if extension := scope.get("extensions", {}).get(HANG_UP):
+        extension["call"]()
+        await _disconnected(receive)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -21,6 +21,7 @@ from gateway.records import RequestRecord
 from gateway.reply import reply_parser
 from gateway.scheduler_link import SchedulerLink
 from gateway.store_link import StoreLink
+from gateway.stream import UnreadLimit
 from gateway.submission import Submission
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
@@ -49,7 +50,7 @@ class Serving:
             await self.scheduler.unload(bundle.model_path)
             yield _immediate("unload", record)
             return
-        checks.check_abilities(generation, bundle)
+        checks.check_abilities(generation, bundle, fills_gaps=await self._fills_gaps(generation, bundle))
         options = await self.options(generation.options, bundle)
         if checks.is_empty(generation):
             await self.scheduler.load(model_spec(bundle, options), generation.keep_alive_ns)
@@ -59,9 +60,10 @@ class Serving:
         draft = self._draft(generation, bundle, options)
         prompt = await self._prompts.build(draft)
         if generation.debug_render_only:
-            yield Done("", rendered=prompt.text)
+            yield Done("", rendered=prompt.text, rendered_images=len(prompt.segments))
             return
         checks.check_not_blank(prompt)
+        checks.check_media(prompt, self._settings.max_media)
         grammar = await self._grammar(draft, prompt)
         async with aclosing(self._run(draft, prompt, grammar, record)) as events:
             async for event in events:
@@ -76,6 +78,13 @@ class Serving:
         )
         return resolve_options(orjson.loads(bundle.params_json or "{}"), asked, bounds)
 
+    async def _fills_gaps(self, generation: Generation, bundle: store_pb2.Bundle) -> bool:
+        """Whether the model has tokens for filling in the middle; looked up where that decides alone."""
+        if not generation.suffix or "insert" in bundle.capabilities:
+            return False
+        vocabulary = await self.vocabularies.get(bundle)
+        return vocabulary.infill is not None
+
     async def _check_template(self, template: str | None) -> None:
         """Refuses a request's own template that is too long or does not parse. Parsed in a thread, it is remembered."""
         if template:
@@ -83,7 +92,7 @@ class Serving:
             await asyncio.to_thread(parse_go, template)
 
     def _draft(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> Draft:
-        checks.check_implemented(generation, bundle)
+        checks.check_images(generation, bundle)
         if generation.template or generation.suffix:
             chosen = ChatFormat(Language.GO, generation.template or bundle.go_template)
         else:
@@ -101,16 +110,19 @@ class Serving:
     async def _run(self, draft: Draft, prompt: Prompt, grammar: str, record: RequestRecord) -> AsyncGenerator[Event]:
         spec = model_spec(draft.bundle, draft.options)
         work = work_of(draft, prompt, grammar)
-        submission = self.scheduler.submission(spec, draft.generation.keep_alive_ns, work)
+        asked = draft.generation
+        submission = self.scheduler.submission(spec, asked.keep_alive_ns, work)
+        submission.wants_tokens = asked.wants_tokens
+        submission.unread_limit = UnreadLimit(self._settings.max_unread, record.client_stuck.set)
         record.id = submission.id
         parser, written = reply_parser(draft, prompt), list[str]()
         async with aclosing(submission.batches()) as batches:
             async for batch in batches:
-                if draft.generation.wants_context:
+                if asked.wants_context:
                     written.append(batch.text)
                 delta = parser.feed(batch.text) if batch.text else None
-                if batch.logprobs:
-                    delta = replace(delta or Delta(), logprobs=batch.logprobs)
+                if batch.logprobs or batch.tokens:
+                    delta = replace(delta or Delta(), logprobs=batch.logprobs, tokens=batch.tokens)
                 if delta is not None:
                     yield delta
                 if batch.finished:
@@ -133,7 +145,9 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
         name=bundle.name,
         digest=bundle.digest,
         model_path=bundle.model_path,
+        split_paths=bundle.split_paths,
         projector_paths=bundle.projector_paths,
+        draft_path=bundle.draft_path,
         options=options.load_options(),
         details=bundle.details,
     )
@@ -144,6 +158,7 @@ def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
     generation, options = draft.generation, draft.options
     return wire_pb2.Work(
         prompt=prompt.tokens,
+        segments=[wire_pb2.Segment(tokens=segment.tokens, media=segment.image) for segment in prompt.segments],
         sampling=options.sampling(),
         num_predict=options.max_tokens,
         num_keep=options.num_keep,
@@ -152,6 +167,7 @@ def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
         grammar=grammar,
         logprobs=generation.top_logprobs if generation.logprobs else None,
         adapter_paths=draft.bundle.adapter_paths,
+        draft_tokens=options.draft_tokens,
     )
 
 

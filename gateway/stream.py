@@ -7,7 +7,8 @@ readable, and a request that is not quick enough finds all its pieces at once.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -31,16 +32,38 @@ class SubmitBroken:
 Item: TypeAlias = wire.TokenPiece | pb.RequestEvent | SubmitBroken | Exception
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadLimit:
+    """What happens when more than `size` bytes of pieces wait for their reader: `exceeded` is called, and the inbox
+    holds nothing more. Its reader must end."""
+
+    size: int
+    exceeded: Callable[[], None]
+
+
 class Inbox:
     """What arrives for one request, from ZeroMQ and from gRPC, in the order of arrival. One reader."""
 
-    __slots__ = ("_items", "_reader", "attempt", "has_output")
+    __slots__ = ("_items", "_limit", "_reader", "_unread", "attempt", "has_output")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: UnreadLimit | None = None) -> None:
         self.attempt = 0
         self.has_output = False  # a piece of any attempt has arrived
         self._items: deque[Item] = deque()
         self._reader: asyncio.Future[None] | None = None
+        self._limit = limit
+        self._unread = 0
+
+    def put_piece(self, piece: wire.TokenPiece) -> None:
+        """Takes a piece of the reply. It is only measured where its reader is behind already."""
+        self.has_output = True
+        if self._limit is not None and self._items:
+            self._unread += piece.ByteSize()
+            if self._unread > self._limit.size:
+                self._items.clear()
+                self._limit.exceeded()
+                return
+        self.put(piece)
 
     def put(self, item: Item) -> None:
         self._items.append(item)
@@ -55,6 +78,7 @@ class Inbox:
             self._reader = None
         items = list(self._items)
         self._items.clear()
+        self._unread = 0
         return items
 
 
@@ -86,9 +110,9 @@ class TokenStream:
         Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def inbox(self, request_id: int) -> Generator[Inbox]:
+    def inbox(self, request_id: int, limit: UnreadLimit | None = None) -> Generator[Inbox]:
         """An inbox that gets the pieces of `request_id` while it is open."""
-        inbox = self._inboxes[request_id] = Inbox()
+        inbox = self._inboxes[request_id] = Inbox(limit)
         try:
             yield inbox
         finally:
@@ -119,5 +143,4 @@ class TokenStream:
         for piece in pieces:
             inbox = self._inboxes.get(piece.request_id)
             if inbox is not None and inbox.attempt == piece.attempt:
-                inbox.has_output = True
-                inbox.put(piece)
+                inbox.put_piece(piece)

@@ -13,7 +13,7 @@ import grpc.aio
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED, ApiError
 from gateway.generation import TokenLogprob
 from gateway.logprobs import LogprobAligner
-from gateway.stream import Inbox, Item, SubmitBroken, TokenStream
+from gateway.stream import Inbox, Item, SubmitBroken, TokenStream, UnreadLimit
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
 from remuda.settings import Settings
@@ -46,10 +46,11 @@ class Batch:
     finished: pb.Finished | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     embeddings: tuple[wire_pb2.Embedding, ...] = ()
+    tokens: tuple[int, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.text or self.finished or self.logprobs or self.embeddings)
+        return not (self.text or self.finished or self.logprobs or self.embeddings or self.tokens)
 
 
 @dataclass(slots=True)
@@ -63,6 +64,10 @@ class Submission:
     request: pb.SubmitRequest
     aligner: LogprobAligner | None = None
     """Where log-probabilities were asked for."""
+    wants_tokens: bool = False
+    """Whether batches carry the ids of the tokens."""
+    unread_limit: UnreadLimit | None = None
+    """Where the reader may be held up, by a client that does not read."""
     submitted_ns: int = 0
     running_ns: int = 0
     waited_for_load: bool = False
@@ -77,7 +82,7 @@ class Submission:
     async def batches(self) -> AsyncGenerator[Batch]:
         """Text as it comes; the last batch carries `finished`. Raises ApiError. Closing the iterator cancels."""
         self.submitted_ns = time.monotonic_ns()
-        with self.tokens.inbox(self.id) as inbox:
+        with self.tokens.inbox(self.id, self.unread_limit) as inbox:
             follower = asyncio.create_task(self._follow(inbox))
             try:
                 while True:
@@ -121,12 +126,14 @@ class Submission:
         batch.text = batch.text + piece.text if batch.text else piece.text
         if self.aligner is not None:
             batch.logprobs += self.aligner.feed(piece)
+        if self.wants_tokens:
+            batch.tokens += tuple(piece.tokens)
         if piece.embeddings:
             batch.embeddings += tuple(piece.embeddings)
         if piece.HasField("finished"):
             batch.finished = piece.finished
             if piece.finished.reason == pb.FINISH_REASON_ERROR:
-                raise ApiError(500, piece.finished.error or WORKER_STOPPED)
+                raise ApiError(400 if piece.finished.invalid else 500, piece.finished.error or WORKER_STOPPED)
 
     def _see_event(self, event: pb.RequestEvent) -> None:
         match event.WhichOneof("event"):

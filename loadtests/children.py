@@ -3,9 +3,13 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from loadtests.cache import ROOT
 
@@ -40,6 +44,40 @@ async def child(
         yield process
     finally:
         await asyncio.shield(stop(process))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program of `loadtests.bare`: it answers each line of JSON with one."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def ask(self, job: BaseModel) -> bytes:
+        """The answer to a job. Raises ChildError when the process fails."""
+        self.tell(job)
+        assert self.process.stdout is not None
+        line = await self.process.stdout.readline()
+        if not line:
+            raise failure(f"{self.log.stem}: the process ended", self.log)
+        return line
+
+    def tell(self, message: BaseModel) -> None:
+        """Sends a line that is not answered."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(message.model_dump_json().encode() + b"\n")
+
+
+@asynccontextmanager
+async def program(
+    module: str, setup: BaseModel, logs: Path, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[Program]:
+    """Starts `python -m module` with its setup."""
+    log = logs / f"{module}.log"
+    async with child([sys.executable, "-m", module], log, environment) as process:
+        started = Program(process, log)
+        started.tell(setup)
+        yield started
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

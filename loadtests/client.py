@@ -8,6 +8,7 @@ import asyncio
 import gc
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httptools
@@ -40,17 +41,33 @@ class Stream(BaseModel):
 STREAMS = TypeAdapter(list[Stream])
 
 
+class Countdown:
+    """Does what is to be done `then`, once it has counted to its number."""
+
+    def __init__(self, number: int) -> None:
+        self._missing = number
+        self._actions: list[Callable[[], None]] = []
+
+    def count(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            for action in self._actions:
+                action()
+
+    def then(self, action: Callable[[], None]) -> None:
+        self._actions.append(action)
+
+
 class Gate:
     """Opens when `streams` streams have each received `chunks` pieces."""
 
     def __init__(self, streams: int) -> None:
-        self._missing = streams
         self._opened = asyncio.Event()
+        self._countdown = Countdown(streams)
+        self._countdown.then(self._opened.set)
 
     def pass_one(self) -> None:
-        self._missing -= 1
-        if self._missing <= 0:
-            self._opened.set()
+        self._countdown.count()
 
     async def wait(self) -> None:
         await self._opened.wait()
@@ -116,6 +133,7 @@ async def run(job: Job) -> list[Stream]:
     first = [ask for ask in job.asks if not ask.after_chunks]
     chunks = max((ask.after_chunks for ask in job.asks), default=0)
     gate = Gate(len(first)) if chunks else None
+    late = Countdown(len(job.asks) - len(first))
     loop = asyncio.get_running_loop()
 
     async def exchange(ask: Ask, connected: asyncio.Barrier) -> Stream:
@@ -127,8 +145,12 @@ async def run(job: Job) -> list[Stream]:
             await connected.wait()
         sent = time.monotonic_ns()
         transport.write(request_bytes(dialect, ask))
+        if ask.until_others:
+            late.then(transport.close)
         await connection.closed
-        return take_apart(dialect, sent, connection.reads)
+        if ask.after_chunks:
+            late.count()
+        return take_apart(dialect, sent, connection.reads, cut=ask.until_others)
 
     barrier = asyncio.Barrier(max(len(first), 1))
     return await asyncio.gather(*(exchange(ask, barrier) for ask in job.asks))
@@ -143,14 +165,15 @@ def request_bytes(dialect: Dialect, ask: Ask) -> bytes:
     return head.encode() + body
 
 
-def take_apart(dialect: Dialect, sent: int, reads: list[tuple[int, bytes]]) -> Stream:
+def take_apart(dialect: Dialect, sent: int, reads: list[tuple[int, bytes]], *, cut: bool) -> Stream:
+    """`cut`: the client may have hung up in the middle of the answer."""
     answer = Answer(dialect)
     parser = httptools.HttpResponseParser(answer)
     for answer.now, data in reads:
         parser.feed_data(data)
-    if answer.rest:
+    if answer.rest and not cut:
         answer.take(answer.rest)
-    if not answer.done:
+    if not answer.done and not cut:
         answer.error = answer.error or "the answer broke off"
     return Stream(
         sent_ns=sent,

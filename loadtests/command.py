@@ -1,11 +1,8 @@
-"""The command line of the benchmarks."""
+"""The command line of the benchmarks: a subcommand for each case, `all` of them, and `greedy`."""
 
-import asyncio
-import signal
-import subprocess
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,22 +10,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from loadtests import decode, greedy, long_prompt, occupancy, shared_prefix
-from loadtests.children import ChildError
+from loadtests import greedy, tables
+from loadtests.case import Case
+from loadtests.catalogue import CASES
 from loadtests.contenders import FLOOR, PEER, REMUDA
-from loadtests.contest import Options
-from loadtests.measurement import StreamError
+from loadtests.models import SHAPES
 from loadtests.report import Report
+from loadtests.running import CaseError, StoppedError, finish
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Benchmarks; docs/performance.md explains them.")
-
-
-class ModelName(StrEnum):
-    """A shape of loadtests/models.py."""
-
-    SMALL = "small"
-    LARGE_VOCAB = "large-vocab"
-    TINY = "tiny"
 
 
 class Contender(StrEnum):
@@ -41,149 +31,131 @@ class Contender(StrEnum):
 
 NAMES = {Contender.REMUDA: REMUDA, Contender.PEER: PEER, Contender.FLOOR: FLOOR}
 
-Model = Annotated[ModelName, typer.Option(help="Shape of the random-weight model.")]
-Rounds = Annotated[int, typer.Option(min=1, help="Measured rounds; medians and spread are over these.")]
-Warmup = Annotated[int, typer.Option(min=0, help="Rounds before them that do not count.")]
-Tokens = Annotated[int, typer.Option(min=2, help="Tokens of each stream.")]
-PromptTokens = Annotated[int, typer.Option(min=1, help="Tokens of each prompt, about.")]
-Threads = Annotated[int, typer.Option(min=0, help="llama.cpp's threads; 0 = one per physical core.")]
+
+def numbers(text: str) -> tuple[int, ...]:
+    """`1,8,32`."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def shape(name: str) -> str:
+    if name not in SHAPES:
+        raise typer.BadParameter(f"one of {', '.join(SHAPES)}")
+    return name
+
+
+Model = Annotated[str | None, typer.Option(parser=shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")]
+Streams = Annotated[Any, typer.Option(parser=numbers, metavar="N,N,...", help="Numbers of concurrent streams.")]
+Rounds = Annotated[int | None, typer.Option(min=1, help="Measured rounds; medians and spread are over these.")]
+Warmup = Annotated[int | None, typer.Option(min=0, help="Rounds before them that do not count.")]
+Tokens = Annotated[int | None, typer.Option(min=2, help="Tokens of each stream.")]
+PromptTokens = Annotated[int | None, typer.Option(min=1, help="Tokens of each prompt, about.")]
+Slots = Annotated[int | None, typer.Option(min=1, help="Slots of the servers, where that is more than streams.")]
+Threads = Annotated[int | None, typer.Option(min=0, help="llama.cpp's threads; 0 = one per physical core.")]
 Only = Annotated[list[Contender] | None, typer.Option(help="Takes part alone; may be repeated. Default: all.")]
-Seed = Annotated[int, typer.Option(help="Of prompts and sampling.")]
+Seed = Annotated[int | None, typer.Option(help="Of prompts and sampling.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A trial in seconds: tiny model, one round. No figure counts.")]
 Json = Annotated[Path | None, typer.Option(help="File for all figures, each round's included.")]
-Markdown = Annotated[Path | None, typer.Option(help="File for the table as Markdown.")]
+Markdown = Annotated[Path | None, typer.Option(help="File for the tables as Markdown.")]
 
 
-@app.command("engine")
-def engine_command(
-    model: Model = ModelName.SMALL,
-    streams: Annotated[str, typer.Option(help="Numbers of concurrent streams.")] = "1,8,32",
-    rounds: Rounds = 5,
-    warmup: Warmup = 1,
-    tokens: Tokens = 64,
-    prompt_tokens: PromptTokens = 32,
-    threads: Threads = 0,
+def add(case: Case) -> None:
+    """Makes a case a subcommand."""
+
+    def command(
+        model: Model = None,
+        streams: Streams = None,
+        rounds: Rounds = None,
+        warmup: Warmup = None,
+        tokens: Tokens = None,
+        prompt_tokens: PromptTokens = None,
+        slots: Slots = None,
+        threads: Threads = None,
+        only: Only = None,
+        seed: Seed = None,
+        quick: Quick = False,
+        json: Json = None,
+        markdown: Markdown = None,
+    ) -> None:
+        asked = {
+            "model": model,
+            "streams": streams,
+            "rounds": rounds,
+            "warmup": warmup,
+            "tokens": tokens,
+            "prompt_tokens": prompt_tokens,
+            "slots": slots,
+            "threads": threads,
+            "only": _chosen(only),
+            "seed": seed,
+        }
+        run_all([case], asked, quick=quick, json=json, markdown=markdown)
+
+    app.command(case.name, help=f"{case.help} Default: {case.defaults.sizes}.")(command)
+
+
+@app.command("all")
+def all_command(
+    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated.")] = None,
+    rounds: Rounds = None,
+    threads: Threads = None,
     only: Only = None,
-    seed: Seed = 1,
+    seed: Seed = None,
+    quick: Quick = False,
     json: Json = None,
     markdown: Markdown = None,
 ) -> None:
-    """Concurrent streams against llama-server and the raw llama_decode floor."""
-    options = _options(model, rounds, warmup, tokens, prompt_tokens, threads, only, seed)
-    _show(decode.run(options, [int(count) for count in streams.split(",")]), json, markdown)
-
-
-@app.command("occupancy")
-def occupancy_command(
-    model: Model = ModelName.SMALL,
-    slots: Annotated[int, typer.Option(help="Slots of the server.")] = 32,
-    busy: Annotated[int, typer.Option(help="Of these busy.")] = 11,
-    rounds: Rounds = 5,
-    warmup: Warmup = 1,
-    tokens: Tokens = 128,
-    prompt_tokens: PromptTokens = 32,
-    threads: Threads = 0,
-    only: Only = None,
-    seed: Seed = 1,
-    json: Json = None,
-    markdown: Markdown = None,
-) -> None:
-    """Some of the slots busy at random places, against as many dense ones."""
-    options = _options(model, rounds, warmup, tokens, prompt_tokens, threads, only, seed)
-    _show(occupancy.run(options, slots, busy), json, markdown)
-
-
-@app.command("prefix")
-def prefix_command(
-    model: Model = ModelName.SMALL,
-    streams: Annotated[int, typer.Option(help="Requests at once after the first.")] = 31,
-    rounds: Rounds = 3,
-    warmup: Warmup = 0,
-    tokens: Tokens = 8,
-    prompt_tokens: Annotated[int, typer.Option(help="Tokens of the shared prefix, about.")] = 1300,
-    threads: Threads = 0,
-    only: Only = None,
-    seed: Seed = 1,
-    json: Json = None,
-    markdown: Markdown = None,
-) -> None:
-    """Many requests with a common prefix behind one that filled the cache: time to first token."""
-    options = _options(model, rounds, warmup, tokens, prompt_tokens, threads, only, seed)
-    _show(shared_prefix.run(options, streams), json, markdown)
-
-
-@app.command("long-prompt")
-def long_prompt_command(
-    model: Model = ModelName.SMALL,
-    streams: Annotated[int, typer.Option(help="Streams that run when the prompt arrives.")] = 8,
-    rounds: Rounds = 3,
-    warmup: Warmup = 0,
-    tokens: Tokens = 512,
-    prompt_tokens: Annotated[int, typer.Option(help="Tokens of the long prompt, about.")] = 8000,
-    threads: Threads = 0,
-    only: Only = None,
-    seed: Seed = 1,
-    json: Json = None,
-    markdown: Markdown = None,
-) -> None:
-    """A long prompt arrives among running streams: the longest gap between two of their tokens."""
-    options = _options(model, rounds, warmup, tokens, prompt_tokens, threads, only, seed)
-    _show(long_prompt.run(options, streams), json, markdown)
+    """Every case with its own sizes, one after another: some twenty minutes on two cores."""
+    if unknown := set(case or []) - {each.name for each in CASES}:
+        raise typer.BadParameter(f"no case {', '.join(unknown)}; there are {', '.join(each.name for each in CASES)}")
+    asked = {"rounds": rounds, "threads": threads, "only": _chosen(only), "seed": seed}
+    chosen = [each for each in CASES if not case or each.name in case]
+    run_all(chosen, asked, quick=quick, json=json, markdown=markdown)
 
 
 @app.command("greedy")
 def greedy_command(
     model: Annotated[str, typer.Option(help="GGUF file, or a shape.")] = greedy.CRIA,
-    tokens: Tokens = 128,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens of each stream.")] = 128,
     prompts: Annotated[int, typer.Option(min=1, max=20, help="How many of the prompts.")] = 20,
     concurrency: Annotated[str, typer.Option(help="Numbers of requests at once.")] = "1,8",
-    threads: Threads = 0,
+    threads: Annotated[int, typer.Option(min=0, help="llama.cpp's threads; 0 = one per physical core.")] = 0,
 ) -> None:
     """Compares Remuda's greedy text with llama-server's, token for token. Exit code 1 when they differ."""
-    settings = greedy.Settings(model, tokens, prompts, [int(count) for count in concurrency.split(",")], threads)
-    if _run(greedy.run(settings, Console())):
-        sys.exit(1)
-
-
-def _options(
-    model: ModelName,
-    rounds: int,
-    warmup: int,
-    tokens: int,
-    prompt_tokens: int,
-    threads: int,
-    only: list[Contender] | None,
-    seed: int,
-) -> Options:
-    chosen = frozenset(NAMES[contender] for contender in only or [])
-    return Options(model.value, rounds, warmup, tokens, prompt_tokens, threads, chosen, seed)
-
-
-def _show(work: Coroutine[Any, Any, Report], json: Path | None, markdown: Path | None) -> None:
-    report = _run(work)
-    report.print()
-    if json is not None:
-        report.save(json)
-    if markdown is not None:
-        markdown.write_text(report.markdown())
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs to the end, or to Ctrl-C or SIGTERM; in any case the children are gone when it returns."""
+    settings = greedy.Settings(model, tokens, prompts, list(numbers(concurrency)), threads)
     try:
-        return asyncio.run(_cancelled_by_signals(work))
-    except asyncio.CancelledError:
-        sys.exit(130)
-    except (ChildError, StreamError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"Error: {error}")
+        differences = finish(greedy.run(settings, Console()))
+    except (CaseError, StoppedError) as error:
+        sys.exit(error.exit_code)
+    sys.exit(1 if differences else 0)
 
 
-async def _cancelled_by_signals(work: Coroutine[Any, Any, Any]) -> Any:
-    task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # not on every platform
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await task
+def run_all(
+    cases: Sequence[Case], asked: Mapping[str, Any], *, quick: bool, json: Path | None, markdown: Path | None
+) -> None:
+    """Runs case after case and writes the files after each. One that fails does not keep the others from running, but
+    the exit code tells."""
+    reports: list[Report] = []
+    code = 0
+    for case in cases:
+        try:
+            report = finish(case.run(case.options(asked, quick=quick)))
+            reports.append(replace(report, aims=()) if quick else report)
+        except CaseError as error:
+            code = error.exit_code
+            print(f"{case.name}: {error}", file=sys.stderr)
+            continue
+        except StoppedError as error:
+            sys.exit(error.exit_code)
+        tables.show(reports[-1])
+        tables.save(reports, json, markdown)
+    sys.exit(code)
+
+
+def _chosen(only: list[Contender] | None) -> frozenset[str] | None:
+    return frozenset(NAMES[contender] for contender in only) if only else None
 
 
 def main() -> None:
+    for case in CASES:
+        add(case)
     app()

@@ -1,6 +1,7 @@
 """What is measured: the floor, llama-server and Remuda, each with the same Setup, each started once for all rounds."""
 
 import asyncio
+import os
 import socket
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from statistics import mean
 import httpx
 
 from loadtests.cache import cache_folder
-from loadtests.children import child, failure
+from loadtests.children import Program, child, failure, program
 from loadtests.client import STREAMS, Job, Stream
 from loadtests.dialects import MODEL, Ask
 from loadtests.floor import FloorJob, FloorResult
@@ -26,6 +27,7 @@ FLOOR, PEER, REMUDA = "floor", "llama-server", "remuda"
 START_S = 180.0
 """For a server to answer: the peer loads its model before it does."""
 ASK_AGAIN_S = 0.1
+ALL_LAYERS = 999
 OK = 200
 
 
@@ -57,21 +59,11 @@ class Server:
 class Floor:
     """The process that runs bare `llama_decode`."""
 
-    process: asyncio.subprocess.Process
-    log: Path
-
-    async def run(self, job: FloorJob) -> FloorResult:
-        """Raises ChildError when the process fails."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(job.model_dump_json().encode() + b"\n")
-        line = await self.process.stdout.readline()
-        if not line:
-            raise failure("the floor's process ended", self.log)
-        return FloorResult.model_validate_json(line)
+    process: Program
 
     async def measure(self, job: FloorJob) -> Measurement:
-        return floor_measurement(job, await self.run(job))
+        """Raises ChildError when the process fails."""
+        return floor_measurement(job, FloorResult.model_validate_json(await self.process.ask(job)))
 
 
 def floor_measurement(job: FloorJob, result: FloorResult) -> Measurement:
@@ -92,11 +84,13 @@ def floor_measurement(job: FloorJob, result: FloorResult) -> Measurement:
 
 @asynccontextmanager
 async def floor(setup: Setup, logs: Path) -> AsyncGenerator[Floor]:
-    log = logs / "floor.log"
-    async with child([sys.executable, "-m", "loadtests.floor"], log) as process:
-        assert process.stdin is not None
-        process.stdin.write(setup.model_dump_json().encode() + b"\n")
-        yield Floor(process, log)
+    async with program("loadtests.floor", setup, logs, one_gpu()) as process:
+        yield Floor(process)
+
+
+def one_gpu() -> dict[str, str]:
+    """Remuda's worker sees one GPU; so do all others. Without any it means nothing."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0")}
 
 
 @asynccontextmanager
@@ -117,10 +111,12 @@ async def llama_server(setup: Setup, program: Path, logs: Path) -> AsyncGenerato
         "--cache-type-k": setup.kv_cache_type,
         "--cache-type-v": setup.kv_cache_type,
         "--cache-ram": 0,
+        "--n-gpu-layers": ALL_LAYERS,
+        "--fit": "off",  # all is said: nothing is to be guessed from the memory that is free
         "--log-verbosity": 1,
     }
     arguments = [str(part) for option in options.items() for part in option]
-    async with child([str(program), *arguments, "--no-kv-unified", "--no-webui"], log) as process:
+    async with child([str(program), *arguments, "--no-kv-unified", "--no-webui"], log, one_gpu()) as process:
         server = Server(PEER, port, process, log)
         await until_answering(server, "/health")
         yield server
@@ -141,18 +137,23 @@ async def remuda(setup: Setup, logs: Path) -> AsyncGenerator[Server]:
 
 def remuda_environment(setup: Setup, models: str, port: int) -> dict[str, str]:
     """Variables that the benchmark does not name keep their values, so that other settings can be tried."""
-    flash = "" if setup.flash_attention is None else str(int(setup.flash_attention))
-    return {
+    return worker_settings(setup) | {
         "OLLAMA_HOST": f"127.0.0.1:{port}",
         "OLLAMA_MODELS": models,
         "OLLAMA_NUM_PARALLEL": str(setup.slots),
         "OLLAMA_CONTEXT_LENGTH": str(setup.context),
-        "OLLAMA_FLASH_ATTENTION": flash,
-        "OLLAMA_KV_CACHE_TYPE": setup.kv_cache_type,
         "OLLAMA_KEEP_ALIVE": "-1",
+        "REMUDA_EMBEDDED_MODEL": "none",
+    }
+
+
+def worker_settings(setup: Setup) -> dict[str, str]:
+    """What a worker takes from its environment."""
+    return {
+        "OLLAMA_FLASH_ATTENTION": "" if setup.flash_attention is None else str(int(setup.flash_attention)),
+        "OLLAMA_KV_CACHE_TYPE": setup.kv_cache_type,
         "REMUDA_THREADS": str(setup.threads),
         "REMUDA_BATCH_SIZE": str(setup.batch),
-        "REMUDA_EMBEDDED_MODEL": "none",
     }
 
 

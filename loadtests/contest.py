@@ -7,39 +7,29 @@ import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from loadtests import contenders
-from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server
+from loadtests.children import Program, program
+from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server, one_gpu, worker_settings
 from loadtests.models import SHAPES, model_file
+from loadtests.options import Options
 from loadtests.peer import llama_server, vocabularies
 from loadtests.report import Sample
 from loadtests.setup import Setup
+from remuda.settings import Settings
+from workers.cores import usable_cores
+from workers.probe import Probe
+from workers.spawn import waiting_environment
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""
 EVERYBODY = frozenset({FLOOR, PEER, REMUDA})
 QUIET = 0.5
 """Load average above which a warning is printed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says, for every case."""
-
-    model: str
-    rounds: int
-    warmup: int
-    tokens: int
-    prompt_tokens: int
-    threads: int
-    only: frozenset[str]
-    """Contenders that take part; empty = all that the case knows."""
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +43,47 @@ class Contest:
     """Processes that wanted a core in the minute before the start: what others left of the machine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A program of the benchmark's own that runs without others."""
+
+    setup: Setup
+    program: Program
+    load_before: float
+
+
 @asynccontextmanager
 async def contest(options: Options, slots: int, context: int, *, with_floor: bool = False) -> AsyncGenerator[Contest]:
     """Makes or finds the model and the peer, starts who takes part, and stops them at the end."""
-    path = model_file(SHAPES[options.model], vocabularies())
-    setup = Setup(
-        model=str(path),
-        slots=slots,
-        context=-(-context // CONTEXT_STEP) * CONTEXT_STEP,
-        threads=options.threads or physical_cores(),
-    )
+    setup = setup_of(options, slots, context)
     async with AsyncExitStack() as stack:
         absent = frozenset[str]() if with_floor else frozenset({FLOOR})
         yield await enter(stack, setup, (options.only or EVERYBODY) - absent)
 
 
+def setup_of(options: Options, slots: int, context: int) -> Setup:
+    """For so many slots of at least so much context, on the model that the options name, made if it is missing."""
+    return Setup(
+        model=str(model_file(SHAPES[options.model], vocabularies())),
+        slots=slots,
+        context=-(-context // CONTEXT_STEP) * CONTEXT_STEP,
+        threads=options.threads or usable_cores(),
+    )
+
+
+@asynccontextmanager
+async def alone(module: str, setup: Setup) -> AsyncGenerator[Alone]:
+    """A program of `loadtests.bare` by itself, whose threads wait for each other as a worker's do."""
+    load_before = warn_if_busy()
+    with tempfile.TemporaryDirectory(prefix="remuda-bench-") as logs:
+        environment = waiting_environment(Settings().spin_count) | one_gpu() | worker_settings(setup)
+        async with program(module, setup, Path(logs), environment) as process:
+            yield Alone(setup, process, load_before)
+
+
 async def enter(stack: AsyncExitStack, setup: Setup, chosen: frozenset[str]) -> Contest:
     """Starts the contenders named in `chosen` for the life of `stack`."""
-    load_before = round(os.getloadavg()[0], 2)
-    if load_before > QUIET:
-        print(f"This machine is busy (load average {load_before}): the figures will say little.", file=sys.stderr)
+    load_before = warn_if_busy()
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remuda-bench-")))
     floor = await stack.enter_async_context(contenders.floor(setup, logs)) if FLOOR in chosen else None
     servers: list[Server] = []
@@ -81,6 +92,15 @@ async def enter(stack: AsyncExitStack, setup: Setup, chosen: frozenset[str]) -> 
     if REMUDA in chosen:
         servers.append(await stack.enter_async_context(contenders.remuda(setup, logs)))
     return Contest(setup, floor, servers, load_before)
+
+
+@cache
+def warn_if_busy() -> float:
+    """The load average before the first case, rounded: later ones meet what the benchmark itself has left."""
+    load = round(os.getloadavg()[0], 2)
+    if load > QUIET:
+        print(f"This machine is busy (load average {load}): the figures will say little.", file=sys.stderr)
+    return load
 
 
 async def measure_rounds(
@@ -96,7 +116,7 @@ async def measure_rounds(
     return samples
 
 
-def facts(options: Options, field: Contest) -> dict[str, Any]:
+def facts(options: Options, field: Contest | Alone) -> dict[str, Any]:
     """The conditions of a run, for its report."""
     setup = field.setup
     return {
@@ -110,7 +130,7 @@ def facts(options: Options, field: Contest) -> dict[str, Any]:
         "batch": setup.batch,
         "KV": setup.kv_cache_type,
         "cores": os.cpu_count(),
-        "machine": processor(),
+        "machine": ", ".join([processor(), *gpus()]),
         "llama-cpp-python": version("llama-cpp-python"),
         "Python": platform.python_version(),
         "load average before": field.load_before,
@@ -125,6 +145,6 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def physical_cores() -> int:
-    """Remuda's own default of threads."""
-    return psutil.cpu_count(logical=False) or 1
+def gpus() -> list[str]:
+    """Those that this build of llama.cpp computes on."""
+    return [device.name for device in Probe().devices() if device.kind != "cpu"][:1]

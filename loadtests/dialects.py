@@ -36,6 +36,13 @@ class Ask(BaseModel):
     """llama-server only: Ollama has no such option, and the benchmark's models draw no end token."""
     after_chunks: int = 0
     """Sent once every request that has 0 here has received so many chunks."""
+    until_others: bool = False
+    """Hung up on when the requests sent later have their answers; `tokens` is then no more than a bound."""
+    answer_schema: dict[str, Any] | None = None
+    """JSON schema of the answer."""
+    draft_tokens: int | None = 0
+    """Remuda only: tokens drafted for a step at most; None leaves it to the server. Random weights often fall into
+    loops, where drafts would flatter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,10 @@ class Ollama:
 
     def body(self, ask: Ask) -> dict[str, Any]:
         options = SAMPLING | {"num_predict": ask.tokens, "seed": ask.seed, "temperature": ask.temperature}
-        return {"model": MODEL, "prompt": ask.prompt, "raw": True, "stream": True, "options": options}
+        if ask.draft_tokens is not None:
+            options["draft_num_predict"] = ask.draft_tokens
+        body: dict[str, Any] = {"model": MODEL, "prompt": ask.prompt, "raw": True, "stream": True, "options": options}
+        return body if ask.answer_schema is None else body | {"format": ask.answer_schema}
 
     def read(self, line: bytes) -> Chunk | None:
         if not line.strip():
@@ -90,6 +100,8 @@ class LlamaServer:
 
     def body(self, ask: Ask) -> dict[str, Any]:
         request: dict[str, Any] = {"prompt": ask.prompt, "stream": True, "n_predict": ask.tokens, "return_tokens": True}
+        if ask.answer_schema is not None:
+            request["json_schema"] = ask.answer_schema
         return SAMPLING | request | {"seed": ask.seed, "temperature": ask.temperature, "ignore_eos": ask.ignore_end}
 
     def read(self, line: bytes) -> Chunk | None:

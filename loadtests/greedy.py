@@ -10,12 +10,13 @@ from rich.console import Console
 from loadtests.cache import ROOT
 from loadtests.client import Stream
 from loadtests.contenders import PEER, REMUDA, Server
-from loadtests.contest import enter, physical_cores
+from loadtests.contest import enter
 from loadtests.dialects import Ask
 from loadtests.models import SHAPES, model_file
 from loadtests.peer import vocabularies
 from loadtests.prompts import GREEDY
 from loadtests.setup import Setup
+from workers.cores import usable_cores
 
 CRIA = str(ROOT / "models" / "cria.gguf")
 SHOWN = 32
@@ -40,7 +41,7 @@ async def run(settings: Settings, console: Console) -> int:
         model=str(model_path(settings.model)),
         slots=max(settings.concurrency),
         context=512,
-        threads=settings.threads or physical_cores(),
+        threads=settings.threads or usable_cores(),
     )
     differences = 0
     async with AsyncExitStack() as stack:

@@ -5,7 +5,7 @@ says is noise.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +37,31 @@ class Shape:
     kv_heads: int
     context: int = 16384
     seed: int = 0
+    loop: int = 0
+    """Not 0: greedy, it says its vocabulary's tokens in rounds of so many, wherever it begins."""
 
     @property
     def kv_width(self) -> int:
         return self.embedding // self.heads * self.kv_heads
 
 
+SMALL = Shape("small", "llama-spm", 24, 1024, 2816, 16, 8)
+TINY = Shape("tiny", "llama-spm", 2, 64, 192, 4, 2)
+LOOP = 48
+
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("small", "llama-spm", 24, 1024, 2816, 16, 8),
+        SMALL,
+        Shape("medium", "llama-spm", 8, 512, 2304, 8, 8),
         Shape("large-vocab", "llama-bpe", 4, 256, 768, 8, 4),
-        Shape("tiny", "llama-spm", 2, 64, 192, 4, 2),
+        TINY,
+        replace(SMALL, name="small-looping", loop=LOOP),
+        replace(TINY, name="tiny-looping", loop=LOOP),
     )
 }
-"""`small` has about 350 MB; `large-vocab` has 128k tokens over little else, so that sampling dominates; `tiny` is for
-trying the benchmark itself."""
+"""`small` has about 350 MB, `medium` 75; `large-vocab` has 128k tokens over little else, so that sampling dominates;
+`tiny` is for trying the benchmark itself. The looping ones compute as much as the others and repeat themselves."""
 
 
 def model_file(shape: Shape, vocabularies: Path) -> Path:
@@ -118,9 +127,10 @@ class _Tensors:
         """`silent` tokens get a logit of exactly 0, which is never among the top 40: a stream that drew the end token
         would finish early and spoil the count."""
         shape = self._shape
-        self._matrix("token_embd.weight", len(silent), shape.embedding)
+        tokens = self._weights(len(silent), shape.embedding)
+        self._quantised("token_embd.weight", tokens)
         self._norm("output_norm.weight")
-        output = self._weights(len(silent), shape.embedding)
+        output = tokens[_before(len(silent), shape.loop)] if shape.loop else self._weights(*tokens.shape)
         output[silent] = 0
         self._quantised("output.weight", output)
         for index in range(shape.layers):
@@ -133,13 +143,17 @@ class _Tensors:
         self._matrix(f"{prefix}attn_q.weight", shape.embedding, shape.embedding)
         self._matrix(f"{prefix}attn_k.weight", shape.kv_width, shape.embedding)
         self._matrix(f"{prefix}attn_v.weight", shape.kv_width, shape.embedding)
-        self._matrix(f"{prefix}attn_output.weight", shape.embedding, shape.embedding)
+        self._last_matrix(f"{prefix}attn_output.weight", shape.embedding, shape.embedding)
         self._matrix(f"{prefix}ffn_gate.weight", shape.feed_forward, shape.embedding)
         self._matrix(f"{prefix}ffn_up.weight", shape.feed_forward, shape.embedding)
-        self._matrix(f"{prefix}ffn_down.weight", shape.embedding, shape.feed_forward)
+        self._last_matrix(f"{prefix}ffn_down.weight", shape.embedding, shape.feed_forward)
 
     def _matrix(self, name: str, rows: int, columns: int) -> None:
         self._quantised(name, self._weights(rows, columns))
+
+    def _last_matrix(self, name: str, rows: int, columns: int) -> None:
+        """What a block adds to its input: nothing where the model loops, since the token alone leads to the next."""
+        self._quantised(name, self._weights(rows, columns) * np.float32(not self._shape.loop))
 
     def _weights(self, rows: int, columns: int) -> NDArray[np.float32]:
         return self._random.standard_normal((rows, columns), dtype=np.float32) * np.float32(DEVIATION)
@@ -149,3 +163,10 @@ class _Tensors:
 
     def _norm(self, name: str) -> None:
         self._writer.add_tensor(name, np.ones(self._shape.embedding, dtype=np.float32))
+
+
+def _before(tokens: int, loop: int) -> NDArray[np.int64]:
+    """The token before each in its round of `loop`."""
+    ids = np.arange(tokens)
+    first = ids - ids % loop
+    return np.where(ids > first, ids - 1, np.minimum(first + loop, tokens) - 1)

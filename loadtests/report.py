@@ -1,25 +1,18 @@
-"""Figures of several rounds as tables: medians, spread, and ratios between contenders."""
+"""Figures of several rounds: medians, spread, ratios between contenders, and whether the aims are reached."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from loadtests.aims import Aim
 from loadtests.contenders import REMUDA
-
-WIDTH = 160
-"""Columns that the widest table needs: a narrower terminal wraps its lines, but no figure is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A column: the metric's key in a sample, its title, the digits after the point, and whether Remuda's share of the
-    other contenders' values is shown."""
+    """A column: the metric's key in a sample, its title, the digits after the point, and whether ratios between
+    contenders are shown."""
 
     key: str
     title: str
@@ -60,12 +53,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All samples of a run and how to show them. `facts` say under which conditions they were taken."""
+    """All samples of a run. `facts` say under which conditions they were taken. `pairs` are the contenders whose
+    ratios are shown; without any, Remuda's to each other."""
 
     title: str
     figures: tuple[Figure, ...]
     facts: Mapping[str, Any]
     samples: list[Sample]
+    aims: tuple[Aim, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def rows(self) -> list[list[str]]:
         """One row for each case and contender, one for each ratio."""
@@ -73,45 +69,40 @@ class Report:
         for case in dict.fromkeys(sample.case for sample in self.samples):
             contenders = list(dict.fromkeys(sample.contender for sample in self.samples if sample.case == case))
             rows += [[case, name, *self._values(case, name)] for name in contenders]
-            if REMUDA in contenders:
-                others = [name for name in contenders if name != REMUDA]
-                rows += [[case, f"{REMUDA} ÷ {name}", *self._ratios(case, name)] for name in others]
+            for name, other in self.pairs or [(REMUDA, other) for other in contenders if other != REMUDA]:
+                if {name, other} <= set(contenders):
+                    rows.append([case, f"{name} ÷ {other}", *self._ratios(case, name, other)])
         return rows
 
     def titles(self) -> list[str]:
         return ["case", "contender", *(figure.title for figure in self.figures)]
 
-    def print(self) -> None:
-        console = Console()
-        console.width = max(console.width, WIDTH)
-        table = Table(title=self.title)
-        for title in self.titles():
-            table.add_column(title, no_wrap=True)
-        previous = ""
-        for row in self.rows():
-            if previous not in ("", row[0]):
-                table.add_section()
-            previous = row[0]
-            table.add_row(*row, style="bold" if "÷" in row[1] else None)
-        console.print(table)
-        console.print(", ".join(f"{name}: {value}" for name, value in self.facts.items()), style="dim")
+    def verdicts(self) -> list[list[str]]:
+        """One row for each aim that was measured."""
+        rows: list[list[str]] = []
+        for aim in self.aims:
+            values = self._series(aim.case, aim.contender, aim.key)
+            if aim.over:
+                values = divided(values, self._series(aim.case, aim.over, aim.key))
+            if values:
+                found = Spread.of(values.values())
+                said = "reached" if aim.reached(found.median) else "missed"
+                rows.append([aim.case, aim.row, self._title(aim.key), aim.bound, found.text(2), said])
+        return rows
 
-    def markdown(self) -> str:
-        """The table for `docs/performance.md`."""
-        lines = [self.titles(), ["---"] * len(self.titles()), *self.rows()]
-        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"{table}\n\n{', '.join(f'{name}: {value}' for name, value in self.facts.items())}\n"
-
-    def save(self, path: Path) -> None:
-        """Everything as JSON, each round's figures included."""
-        document = {
+    def document(self) -> dict[str, Any]:
+        """Everything for a JSON file, each round's figures included."""
+        return {
             "title": self.title,
             "facts": dict(self.facts),
             "figures": [asdict(figure) for figure in self.figures],
             "samples": [asdict(sample) for sample in self.samples],
             "table": [dict(zip(self.titles(), row, strict=True)) for row in self.rows()],
+            "aims": self.verdicts(),
         }
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def _title(self, key: str) -> str:
+        return next(figure.title for figure in self.figures if figure.key == key)
 
     def _series(self, case: str, contender: str, key: str) -> dict[int, float]:
         return {
@@ -124,11 +115,14 @@ class Report:
         found = [(self._series(case, contender, figure.key), figure.digits) for figure in self.figures]
         return [Spread.of(values.values()).text(digits) if values else "" for values, digits in found]
 
-    def _ratios(self, case: str, other: str) -> list[str]:
-        return [self._ratio(case, other, figure) if figure.as_ratio else "" for figure in self.figures]
+    def _ratios(self, case: str, name: str, other: str) -> list[str]:
+        return [self._ratio(case, name, other, figure) if figure.as_ratio else "" for figure in self.figures]
 
-    def _ratio(self, case: str, other: str, figure: Figure) -> str:
-        """Of each round first, so that what slows a whole round down does not count."""
-        ours, theirs = (self._series(case, name, figure.key) for name in (REMUDA, other))
-        ratios = [ours[index] / theirs[index] for index in ours if theirs.get(index)]
-        return Spread.of(ratios).text(2) if ratios else ""
+    def _ratio(self, case: str, name: str, other: str, figure: Figure) -> str:
+        ratios = divided(*(self._series(case, each, figure.key) for each in (name, other)))
+        return Spread.of(ratios.values()).text(2) if ratios else ""
+
+
+def divided(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
+    """Round by round, so that what slows a whole round down does not count."""
+    return {index: ours[index] / theirs[index] for index in ours if theirs.get(index)}

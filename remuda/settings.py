@@ -5,6 +5,7 @@ falls back to the default with a warning, an unreadable boolean counts as true. 
 file.
 """
 
+import math
 import os
 import tempfile
 import warnings
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from remuda.cpu_lists import parse_cpu_sets
 from remuda.durations import NANOSECONDS, parse_duration
 
 GIB = 1 << 30
@@ -66,6 +68,25 @@ def _level(text: str) -> int:
         return int(text)
     except ValueError:
         return int(text.lower() not in FALSE_WORDS)
+
+
+def _one_of(*words: str) -> BeforeValidator:
+    """Reads one of a few words, in any case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(text)
+        return text.lower()
+
+    return _reader(read)
+
+
+def _proportions(text: str) -> tuple[float, ...]:
+    """`3,1`: finite numbers that are not negative, and not all zero."""
+    numbers = tuple(float(part) for part in text.split(","))
+    if not all(0 <= number < math.inf for number in numbers) or not any(numbers):
+        raise ValueError(text)
+    return numbers
 
 
 Flag = Annotated[bool, _reader(lambda text: text.lower() not in FALSE_WORDS)]
@@ -139,6 +160,7 @@ class Settings(BaseSettings):
     """Resident models at most; 0 = three per GPU, three on a machine without one."""
     max_queue: Annotated[Unsigned, Field(validation_alias="OLLAMA_MAX_QUEUE")] = 512
     """Requests waiting for a slot or a load, over all models. One more is refused with 503."""
+    sched_spread: Annotated[Flag, Field(validation_alias="OLLAMA_SCHED_SPREAD")] = False
     flash_attention: Annotated[OptionalFlag, Field(validation_alias="OLLAMA_FLASH_ATTENTION")] = None
     kv_cache_type: Annotated[Text, Field(validation_alias="OLLAMA_KV_CACHE_TYPE")] = "f16"
     origins: Annotated[CommaList, Field(validation_alias="OLLAMA_ORIGINS")] = ()
@@ -180,7 +202,32 @@ class Settings(BaseSettings):
     client_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="REMUDA_CLIENT_TIMEOUT")] = 5 * NANOSECONDS["s"]
     """How long the `remuda` command waits for a connection to the server; answers may take as long as they need."""
     threads: Annotated[Unsigned, Field(validation_alias="REMUDA_THREADS")] = 0
-    """llama.cpp's threads in a worker; 0 = one per physical core."""
+    """llama.cpp's threads in a worker; 0 = one per physical core, of those that it may use (REMUDA_CPU_AFFINITY) and
+    that its container's CPU quota pays for."""
+    cpu_affinity: Annotated[
+        tuple[frozenset[int], ...], _reader(parse_cpu_sets), Field(validation_alias="REMUDA_CPU_AFFINITY")
+    ] = ()
+    """The CPUs that workers run on, as `taskset` lists them: `0-3`. Several sets, separated by semicolons (`0-3;4-7`):
+    each new worker gets the set that the fewest have, so that workers do not disturb each other. Unset: all CPUs."""
+    numa: Annotated[
+        str, _one_of("off", "distribute", "isolate", "numactl", "mirror"), Field(validation_alias="REMUDA_NUMA")
+    ] = "off"
+    """How llama.cpp spreads its threads over the nodes of a NUMA machine: `off`, `distribute`, `isolate` (those of the
+    node it started on), `numactl` (the CPUs it was given, as by REMUDA_CPU_AFFINITY) or `mirror`."""
+    mlock: Annotated[Flag, Field(validation_alias="REMUDA_MLOCK")] = False
+    """Keep the weights that are in RAM there, whatever else wants it. Needs a limit (`ulimit -l`) of their size."""
+    direct_io: Annotated[Flag, Field(validation_alias="REMUDA_DIRECT_IO")] = False
+    """Read weights past the page cache: for models that are larger than RAM and go to GPUs. Gives way to REMUDA_MLOCK
+    and to a request's `use_mmap`."""
+    split_mode: Annotated[
+        str, _one_of("none", "layer", "row", "tensor"), Field(validation_alias="REMUDA_SPLIT_MODE")
+    ] = "layer"
+    """How llama.cpp spreads a model over several GPUs (OLLAMA_SCHED_SPREAD): whole layers (`layer`), rows of the
+    matrices (`row`), all tensors in parallel (`tensor`), or not at all (`none`)."""
+    tensor_split: Annotated[
+        tuple[float, ...], _reader(_proportions), Field(validation_alias="REMUDA_TENSOR_SPLIT")
+    ] = ()
+    """Proportions of a model on each of several GPUs (OLLAMA_SCHED_SPREAD): `3,1`. Unset: by their free memory."""
     spin_count: Annotated[Unsigned, Field(validation_alias="REMUDA_SPIN_COUNT")] = 1000
     """How long llama.cpp's threads on a CPU spin for each other before they sleep (GOMP_SPINCOUNT). As fast as endless
     spinning on a quiet machine, and twenty times faster beside other busy processes (docs/performance.md)."""
@@ -190,6 +237,27 @@ class Settings(BaseSettings):
     """Longest gap between two tokens of a running stream while prompts are computed beside it, in plain decode steps:
     chunks of prompts are sized by measured times to keep it. More = prompts start sooner, streams stutter more. Where
     several prompts wait, the gap may be longer by half for each: a crowd is served faster together."""
+    kv_cells: Annotated[Unsigned, Field(validation_alias="REMUDA_KV_CELLS")] = 0
+    """Tokens that the KV cache of a replica holds, shared by its slots; 0 = num_ctx for each slot. Fewer save memory
+    where few requests use their whole context: when they run out, the youngest request waits until others have ended.
+    Every token attends over all cells that are in use, which costs where many long requests run at once."""
+    prompt_cache_ram: Annotated[Unsigned, Field(validation_alias="REMUDA_PROMPT_CACHE_RAM")] = 2 * GIB
+    """Bytes of KV states that a worker keeps in host memory for prompts that begin alike: some 15,000 tokens of an 8 B
+    model with grouped attention; 0 = none."""
+    prompt_cache_disk: Annotated[Unsigned, Field(validation_alias="REMUDA_PROMPT_CACHE_DISK")] = 0
+    """Bytes of such states that a worker keeps on disk when they have to leave its memory; 0 = none."""
+    prompt_cache_folder: Annotated[Folder, Field(validation_alias="REMUDA_PROMPT_CACHE_FOLDER")] = Path(
+        tempfile.gettempdir()
+    )
+    """Where these files lie: nameless, so that they vanish with the worker."""
+    checkpoint_interval: Annotated[Unsigned, Field(validation_alias="REMUDA_CHECKPOINT_INTERVAL")] = 1024
+    """Tokens of a prompt after which the state of a model whose memory cannot be cut (recurrent, sliding window) is
+    kept for other prompts: fewer = shorter ways from the last common one, more copies in REMUDA_PROMPT_CACHE_RAM."""
+    draft_tokens: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_TOKENS")] = 8
+    """Tokens that are guessed ahead (from repeats in the text, or by a draft model) and verified in one step at most,
+    where a request does not say draft_num_predict. Fewer or none are guessed where that gives more tokens a second."""
+    draft_rows: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_ROWS")] = 32
+    """Such tokens of all requests of a step together at most: each takes memory for a row of logits."""
     batch_size: Annotated[Unsigned, Field(validation_alias="REMUDA_BATCH_SIZE")] = 512
     """Tokens of one llama_decode at most, where the request names no num_batch."""
     embedding_batch: Annotated[Unsigned, Field(validation_alias="REMUDA_EMBEDDING_BATCH")] = 2048
@@ -203,6 +271,24 @@ class Settings(BaseSettings):
     """Bytes of a request's line and headers at most, about: Go's default, which Ollama has."""
     max_body: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * (1 << 20)
     """Bytes of a request body at most: a dozen large images fit, a runaway client does not fill the memory."""
+    max_decompressed: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_DECOMPRESSED")] = 20 * (1 << 20)
+    """Bytes of a request body that came in zstd, before and after decompression. Ollama's number."""
+    max_unread: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_UNREAD")] = 1 << 20
+    """Bytes of token pieces that a gateway holds for a client that does not read; beyond them the request is cancelled
+    and its connection closed. 50,000 tokens, more than most replies have, are so much, and 25 MB of the gateway's
+    memory; or 2,700 with 20 alternatives each."""
+    max_prompts: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_PROMPTS")] = 128
+    """Prompts of one request at /v1/completions: each takes a place of its own in the queue (OLLAMA_MAX_QUEUE)."""
+    max_media: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * (1 << 20)
+    """Bytes of a request's images and sounds at most: they go through the scheduler as one message, and it has 64 MB
+    for one."""
+    max_image_pixels: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_IMAGE_PIXELS")] = 1 << 26
+    """Pixels of an image at most: telephones take up to 50 million; so many are 200 MB once decoded."""
+    max_sound_seconds: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SOUND_SECONDS")] = 600
+    """Length of a sound at most: ten minutes have more tokens than most contexts, and take 200 MB once decoded."""
+    image_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_IMAGE_CACHE")] = 256 * (1 << 20)
+    """Bytes of encoded images and sounds that a worker keeps: some 30 images of a large model. A chat sends its images
+    again with every turn, and to encode one takes as long as a thousand tokens or more."""
     max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = 1 << 20
     """Bytes of a JSON schema in `format` at most: one of half that size takes a third of a second to compile."""
     max_grammar: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_GRAMMAR")] = 32 << 10

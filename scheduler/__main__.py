@@ -23,6 +23,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         max_queue=settings.max_queue,
         keep_alive_ns=settings.keep_alive_ns,
         load_timeout_ns=settings.load_timeout_ns,
+        spread=settings.sched_spread,
     )
     # replica ids start at the time, so that a restarted scheduler never reuses those of workers that live on
     core = Core(policy, first_replica=time.time_ns() // 1_000_000)

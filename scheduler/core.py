@@ -32,6 +32,7 @@ class Policy:
     max_queue: int
     keep_alive_ns: int  # negative = for ever
     load_timeout_ns: int  # without progress; 0 or less = no limit
+    spread: bool = False  # every replica takes all GPUs of its host
 
 
 class Core:
@@ -200,13 +201,20 @@ class Core:
             self._say(commands.Identify(event.replica))
 
     def _unload_asked(self, event: events.UnloadAsked) -> None:
-        for replica in list(self.replicas.values()):
-            if replica.spec.model_path == event.model_path and replica.state in (
-                ReplicaState.STARTING,
-                ReplicaState.READY,
-            ):
+        for replica in [r for r in self.replicas.values() if r.spec.model_path == event.model_path]:
+            if replica.state is ReplicaState.STARTING:
+                replica.keep_alive_ns = 0
+                self._abort_load(replica)
+            elif replica.state is ReplicaState.READY:
                 replica.keep_alive_ns = 0
                 self._rest_if_idle(replica)
+
+    def _abort_load(self, replica: Replica) -> None:
+        """Stops a load unless a generation waits for it: that is served first, as by a model that is loaded."""
+        for request in list(self.queues.get(replica.model, Queue()).values()):
+            if request.work is None:
+                self._reject(request, pb.Rejected.CODE_LOAD_FAILED, notices.UNLOADED)
+        self._abandon_unwanted_load(replica.model)
 
     # ---- time ----
 
@@ -287,7 +295,7 @@ class Core:
 
     def _make_resident(self, request: Request) -> None:
         """Starts a worker for the request's model, or makes room for it."""
-        place = placement.choose_device(request.spec, self.hosts)
+        place = placement.choose_device(request.spec, self.hosts, spread=self.policy.spread)
         if place is None or self._unidentified:
             return  # a host will join, or a worker tells that it has this very model; until then the request waits
         if len(self.replicas) >= placement.max_resident(self.policy.max_loaded_models, self.hosts):

@@ -17,15 +17,17 @@ class RequestKey(NamedTuple):
 
 class ModelKey(NamedTuple):
     """The files that make a model. Two names with the same files share a replica, also where their LoRA adapters
-    differ: those are switched for each request."""
+    differ: those are switched for each request. Of a split model all files count: the first may hold nothing but
+    metadata, which two models can have in common."""
 
     model_path: str
+    split_paths: tuple[str, ...]
     projector_paths: tuple[str, ...]
     draft_path: str
 
     @classmethod
     def of(cls, spec: pb.ModelSpec) -> "ModelKey":
-        return cls(spec.model_path, tuple(spec.projector_paths), spec.draft_path)
+        return cls(spec.model_path, tuple(spec.split_paths), tuple(spec.projector_paths), spec.draft_path)
 
 
 class RequestState(StrEnum):

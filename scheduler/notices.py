@@ -3,6 +3,7 @@
 from remuda.v1 import serving_pb2 as pb
 
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"  # Ollama's text, two spaces
+UNLOADED = "the model was unloaded while it was loading"
 LOAD_STALLED = "timed out waiting for the model to load: no progress within OLLAMA_LOAD_TIMEOUT"
 
 

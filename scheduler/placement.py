@@ -3,6 +3,7 @@
 Budgets, splits over several devices and replicas of one model will be decided here too.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from remuda.v1 import serving_pb2 as pb
@@ -19,19 +20,38 @@ def max_resident(setting: int, hosts: DEVICES_OF_A_HOST) -> int:
     return setting or MODELS_PER_GPU * max(gpus, 1)
 
 
-def choose_device(spec: pb.ModelSpec, hosts: DEVICES_OF_A_HOST) -> tuple[str, str] | None:
-    """(host, device id): the GPU with the most free memory, the CPU where there is none or num_gpu is 0.
-    None while no host is there."""
-    candidates = [(host, device) for host, devices in hosts.items() for device in devices]
-    gpus = [(host, device) for host, device in candidates if device.kind != "cpu"]
-    if gpus and spec.options.num_gpu != 0:
-        candidates = gpus
-    elif any(device.kind == "cpu" for _, device in candidates):
-        candidates = [(host, device) for host, device in candidates if device.kind == "cpu"]
+def choose_device(spec: pb.ModelSpec, hosts: DEVICES_OF_A_HOST, *, spread: bool) -> tuple[str, str] | None:
+    """(host, device) for a new replica: the GPU with the most free memory of those that it may go to, with `spread` all
+    GPUs of a host; the CPU where there is none or num_gpu is 0. None while no host is there."""
+    gpus = [(host, device) for host, devices in hosts.items() for device in devices if device.kind != "cpu"]
+    cpus = [(host, device) for host, devices in hosts.items() for device in devices if device.kind == "cpu"]
+    wants_gpu = spec.options.num_gpu != 0 or not cpus
+    if spec.options.HasField("main_gpu"):
+        gpus = [(host, gpu) for host, gpu in gpus if _index(gpu) == spec.options.main_gpu] or gpus
+    elif spread and gpus and wants_gpu:
+        return _all_gpus(gpus)
+    return _freest(gpus if gpus and wants_gpu else cpus)
+
+
+def _freest(candidates: list[tuple[str, pb.Device]]) -> tuple[str, str] | None:
     if not candidates:
         return None
     host, device = max(candidates, key=lambda candidate: candidate[1].memory_free)
     return host, device.id
+
+
+def _all_gpus(gpus: list[tuple[str, pb.Device]]) -> tuple[str, str]:
+    """Of the host whose GPUs have the most free memory together: "cuda:0,cuda:1"."""
+    by_host: defaultdict[str, list[pb.Device]] = defaultdict(list)
+    for host, gpu in gpus:
+        by_host[host].append(gpu)
+    host = max(by_host, key=lambda host: sum(gpu.memory_free for gpu in by_host[host]))
+    return host, ",".join(gpu.id for gpu in by_host[host])
+
+
+def _index(gpu: pb.Device) -> int:
+    """A GPU's place on its host: 1 of "cuda:1"."""
+    return int(gpu.id.rpartition(":")[2])
 
 
 def choose_victim(replicas: Iterable[Replica]) -> Replica | None:

@@ -32,6 +32,7 @@ OLLAMA_MEANINGS = {
     "OLLAMA_MODELS": "The models folder, in Ollama's layout.",
     "OLLAMA_KEEP_ALIVE": "How long a model stays loaded after its last request.",
     "OLLAMA_LOAD_TIMEOUT": "How long a load may go on without progress.",
+    "OLLAMA_SCHED_SPREAD": "Spread every model over all GPUs of a machine instead of one.",
     "OLLAMA_FLASH_ATTENTION": "Flash attention on or off; unset: the engine's choice.",
     "OLLAMA_KV_CACHE_TYPE": "Type of the KV cache: `f16`, `q8_0` or `q4_0`.",
     "OLLAMA_ORIGINS": "Further origins that browsers may call from, separated by commas.",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from remuda.template_choice import Skill, go_skills, jinja_skills, prefers_go
 from store.gguf import Gguf
 
+INFILL_KEYS = tuple(f"tokenizer.ggml.fim_{part}_token_id" for part in ("pre", "suf", "mid"))
+"""Name the tokens that mark a gap to fill: Remuda then inserts, whatever the template, which Ollama does not."""
 ORDER = ("completion", "embedding", "vision", "audio", "tools", "insert", "thinking", "image")
 
 _TOOLS = frozenset({Skill.TOOLS})
@@ -51,6 +53,8 @@ def detect_capabilities(evidence: Evidence) -> list[str]:
 def _of_weights(evidence: Evidence) -> set[str]:
     model, projectors = evidence.model, evidence.projectors
     found = {"embedding" if model.own("pooling_type") in model.metadata else "completion"}
+    if "completion" in found and all(key in model.metadata for key in INFILL_KEYS):
+        found.add("insert")
     if model.own("vision.block_count") in model.metadata or any(map(_sees, projectors)):
         found.add("vision")
     if model.own("audio.block_count") in model.metadata or any(map(_hears, projectors)):

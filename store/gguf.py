@@ -29,11 +29,11 @@ MIN_PAIR_SIZE = 8 + 4 + 1
 MIN_TENSOR_SIZE = 8 + 4 + 4 + 8
 DEFAULT_ALIGNMENT = 32
 
-_BOOL, _STRING, _ARRAY = 7, 8, 9
+_U16, _BOOL, _STRING, _ARRAY = 2, 7, 8, 9
 _NUMBERS = {
     0: "<u1",
     1: "<i1",
-    2: "<u2",
+    _U16: "<u2",
     3: "<i2",
     4: "<u4",
     5: "<i4",
@@ -44,6 +44,10 @@ _NUMBERS = {
     12: "<f8",
 }
 """GGUF's fixed-size value types, as numpy names them."""
+
+SPLIT_NUMBER, SPLIT_COUNT = "split.no", "split.count"
+_SPLIT_KEYS = frozenset({SPLIT_NUMBER, SPLIT_COUNT})
+"""llama.cpp ends the process that meets one of these in another type than u16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,10 @@ class _MetadataReader:
             key = self._reader.string()
             if key in pairs:
                 raise InvalidGgufError("it has a metadata key twice")
-            pairs[key] = self._value(self._reader.u32())
+            kind = self._reader.u32()
+            if key in _SPLIT_KEYS and kind != _U16:
+                raise InvalidGgufError(f"its {key} has the wrong type")
+            pairs[key] = self._value(kind)
         return pairs
 
     def _value(self, kind: int) -> Value:

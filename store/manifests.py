@@ -30,6 +30,7 @@ class LayerType(StrEnum):
     MODEL = "application/vnd.ollama.image.model"
     PROJECTOR = "application/vnd.ollama.image.projector"
     ADAPTER = "application/vnd.ollama.image.adapter"
+    DRAFT = "application/vnd.ollama.image.draft"
     TEMPLATE = "application/vnd.ollama.image.template"
     PROMPT = "application/vnd.ollama.image.prompt"  # an older name of TEMPLATE
     SYSTEM = "application/vnd.ollama.image.system"

@@ -24,9 +24,12 @@ def render_modelfile(model: OpenedModel) -> str:
 
 def _instructions(model: OpenedModel) -> Iterator[str]:
     layers, weights = model.layers, model.weights
-    yield f"FROM {weights.model.path}"
+    for file in (weights.model, *weights.splits):
+        yield f"FROM {file.path}"
     for adapter in weights.adapters:
         yield f"ADAPTER {adapter.path}"
+    if weights.draft:
+        yield f"DRAFT {weights.draft.path}"
     for projector in weights.projectors:
         yield f"FROM {projector.path}"
     yield f"TEMPLATE {_quote(layers.template or DEFAULT_TEMPLATE)}"

@@ -11,6 +11,8 @@ from store.modelfile import render_modelfile, render_parameters
 from store.weights import WeightsFile
 
 _HIDDEN_KEYS = frozenset({"general.name", JINJA_KEY})
+_SPLIT_PREFIX = "split."
+"""What only says that the file is one of several is nothing about the model."""
 
 
 def make_show(model: OpenedModel, go_setting: bool | None, *, verbose: bool) -> pb.ShowReply:
@@ -34,8 +36,12 @@ def make_show(model: OpenedModel, go_setting: bool | None, *, verbose: bool) -> 
 
 def _info_json(file: WeightsFile, *, verbose: bool) -> str:
     header = _with_arrays(file) if verbose else file.header
-    info: dict[str, Value] = {key: value for key, value in header.metadata.items() if key not in _HIDDEN_KEYS}
-    info["general.parameter_count"] = header.parameter_count
+    info: dict[str, Value] = {
+        key: value
+        for key, value in header.metadata.items()
+        if key not in _HIDDEN_KEYS and not key.startswith(_SPLIT_PREFIX)
+    }
+    info["general.parameter_count"] = file.header.parameter_count
     return orjson.dumps(info, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
 
 

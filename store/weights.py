@@ -1,7 +1,7 @@
 """The GGUF files of a model. Their headers are read once per version of the file and remembered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from store.errors import CorruptModelError
 from store.gguf import Gguf, read_gguf
 from store.gguf_reader import InvalidGgufError
 from store.manifests import Layer, LayerType, Manifest
+from store.splits import is_split, merge, order
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,13 @@ class Weights:
     """What a worker loads for one model."""
 
     model: WeightsFile
+    """Of a split model the first file, with a header that speaks for all."""
+    splits: Sequence[WeightsFile]
+    """The further files of a split model, in order."""
     projectors: Sequence[WeightsFile]
     adapters: Sequence[WeightsFile]
+    draft: WeightsFile | None
+    """The model that drafts for this one."""
 
 
 class WeightsReader:
@@ -43,14 +49,26 @@ class WeightsReader:
         models = manifest.of_type(LayerType.MODEL)
         if not models:
             raise CorruptModelError("the model has no GGUF weights")
-        model = self._file(models[0])
+        model, *splits = self._model(models)
         if not model.header.architecture:
             raise CorruptModelError(f"blob {model.digest} cannot be used: it names no architecture")
+        drafts = manifest.of_type(LayerType.DRAFT)
         return Weights(
             model=model,
+            splits=splits,
             projectors=[self._file(layer) for layer in manifest.of_type(LayerType.PROJECTOR)],
             adapters=[self._file(layer) for layer in manifest.of_type(LayerType.ADAPTER)],
+            draft=self._file(drafts[-1]) if drafts else None,
         )
+
+    def _model(self, layers: Sequence[Layer]) -> list[WeightsFile]:
+        """The file of a model, or the files that it is split into."""
+        first = self._file(layers[0])
+        if not is_split(first.header):
+            return [first]
+        found = [first, *map(self._file, layers[1:])]
+        files = [found[place] for place in order([file.header for file in found])]
+        return [replace(files[0], header=merge([file.header for file in files])), *files[1:]]
 
     def _file(self, layer: Layer) -> WeightsFile:
         path = self._blobs.require(layer.digest)

@@ -6,6 +6,7 @@ detokenising, and knows every word beforehand.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
@@ -19,25 +20,52 @@ PROMPT = [BOS, FIRST_BYTE + ord("?")]
 HEAD, FEED_FORWARD, STRENGTH = 32, 32, 6.0
 
 
-def write_scripted_model(path: Path, text: str, *, for_ever: bool = False, template: str = "") -> Path:
+INFILL_MARKS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+"""The last tokens of a model that is written with `infill`."""
+
+
+def write_scripted_model(
+    path: Path, text: str, *, for_ever: bool = False, template: str = "", infill: bool = False
+) -> Path:
     """Writes a model that says `text` and stops, or begins again `for_ever`. ASCII words are one token each, all else
     is told in bytes. Raises ValueError when a token comes twice: the model could not tell where it is."""
-    words, script = _tokens(text)
-    if len(set(script)) < len(script):
-        raise ValueError("a token comes twice in the script")
-    vocabulary = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
-    width = -(-(len(script) + 1) // 64) * 64
+    script = script_of(text)
+    vocabulary = [*script.vocabulary, *(INFILL_MARKS if infill else ())]
     writer = gguf.GGUFWriter(path, "llama")
-    _write_header(writer, width)
+    _write_header(writer, script.width)
     if template:
         writer.add_chat_template(template)
     _write_vocabulary(writer, vocabulary)
-    _write_tensors(writer, len(vocabulary), width, [*script, script[0] if for_ever else EOS])
+    if infill:
+        for part, mark in zip(("pre", "suf", "mid"), INFILL_MARKS, strict=True):
+            writer.add_uint32(f"tokenizer.ggml.fim_{part}_token_id", vocabulary.index(mark))
+    last = script.tokens[0] if for_ever else EOS
+    _write_tensors(writer, len(vocabulary), script.width, [*script.tokens, last])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A text as its model sees it: the tokens, and the size of the states, of which each token has a direction."""
+
+    vocabulary: list[str]
+    tokens: list[int]
+
+    @property
+    def width(self) -> int:
+        return -(-(len(self.tokens) + 1) // 64) * 64
+
+
+def script_of(text: str) -> Script:
+    """Raises ValueError when a token comes twice."""
+    words, tokens = _tokens(text)
+    if len(set(tokens)) < len(tokens):
+        raise ValueError("a token comes twice in the script")
+    return Script(["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words], tokens)
 
 
 def _tokens(text: str) -> tuple[list[str], list[int]]:
@@ -68,6 +96,9 @@ def _write_vocabulary(writer: gguf.GGUFWriter, vocabulary: list[str]) -> None:
     kinds = [gguf.TokenType.NORMAL] * len(vocabulary)
     kinds[0], kinds[BOS], kinds[EOS] = gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL
     kinds[FIRST_BYTE:FIRST_WORD] = [gguf.TokenType.BYTE] * 256
+    kinds = [
+        gguf.TokenType.CONTROL if word in INFILL_MARKS else kind for word, kind in zip(vocabulary, kinds, strict=True)
+    ]
     writer.add_vocab_size(len(vocabulary))
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")

@@ -13,6 +13,7 @@ from remuda.process import exit_reason, run_process
 from remuda.rpc import start_server
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
+from workers.affinity import CpuSets
 from workers.probe import Probe
 from workers.spawn import spawn_worker, stop_worker
 
@@ -26,6 +27,7 @@ class Host:
         self._name = name
         self._settings = settings
         self._probe = Probe()
+        self._cpu_sets = CpuSets(settings.cpu_affinity)
         self._workers: dict[int, asyncio.Event] = {}  # those ordered and not yet reported gone; set = to be stopped
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
@@ -75,16 +77,17 @@ class Host:
     async def _run_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> None:
         """The whole life of one worker, from the order to the report of its end."""
         try:
-            reason = await self._keep_worker(start, stop)
+            with self._cpu_sets.lent() as cpus:
+                reason = await self._keep_worker(start, stop, cpus)
         except OSError as error:
             reason = f"the process could not be started: {error.strerror}"
         log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
         del self._workers[start.worker]
         await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=start.worker, reason=reason)))
 
-    async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> str:
+    async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event, cpus: frozenset[int]) -> str:
         """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
-        process = await spawn_worker(start, self._name, self._settings.spin_count)
+        process = await spawn_worker(start, self._name, self._settings.spin_count, cpus)
         log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
         waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -10,8 +10,8 @@ from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.embedding import EmbeddingJob, Vectors
-from workers.engine.engine import Piece
 from workers.engine.logprobs import Logprob, TokenLogprobs
+from workers.engine.pieces import Piece
 from workers.engine.replica import Output
 from workers.engine.sequence import FinishReason, Sequence
 
@@ -31,7 +31,8 @@ REASONS = {
 def finished(request: Sequence | EmbeddingJob) -> pb.Finished:
     """How a request ended, for its gateway and for the scheduler."""
     reason = request.finish or FinishReason.CANCELLED
-    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error)
+    invalid = isinstance(request, Sequence) and request.invalid
+    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=invalid)
 
 
 def _usage(request: Sequence | EmbeddingJob) -> pb.Usage:

@@ -6,6 +6,7 @@ import psutil
 import pynvml as _untyped  # type: ignore[import-untyped]
 
 from remuda.v1 import serving_pb2 as pb
+from workers.cores import usable_cores
 
 nvml: Any = _untyped
 
@@ -23,10 +24,8 @@ class Probe:
 
 def _cpu() -> pb.Device:
     memory = psutil.virtual_memory()
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    return pb.Device(
-        id="cpu", name=f"CPU, {cores} cores", kind="cpu", memory_total=memory.total, memory_free=memory.available
-    )
+    name = f"CPU, {usable_cores()} cores"
+    return pb.Device(id="cpu", name=name, kind="cpu", memory_total=memory.total, memory_free=memory.available)
 
 
 def _gpu(index: int) -> pb.Device:

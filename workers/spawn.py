@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 
+from remuda.cpu_lists import write_cpu_set
 from remuda.v1 import wire_pb2 as wire
 
 STOP_GRACE_S = 2.0
@@ -12,9 +13,13 @@ STOP_GRACE_S = 2.0
 HOST_VARIABLE = "REMUDA_HOST_ID"
 
 
-async def spawn_worker(start: wire.StartWorker, host: str, spin_count: int) -> asyncio.subprocess.Process:
-    """Starts a worker, pinned to its device. It reads its StartWorker from standard input."""
-    environment = device_environment(start.device) | {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host}
+async def spawn_worker(
+    start: wire.StartWorker, host: str, spin_count: int, cpus: frozenset[int]
+) -> asyncio.subprocess.Process:
+    """Starts a worker, pinned to its devices and to `cpus` (empty = all). It reads its StartWorker from standard
+    input."""
+    environment = {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host}
+    environment |= device_environment(start.device) | cpu_environment(cpus)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -41,10 +46,20 @@ async def stop_worker(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def gpus_of(device: str) -> list[str]:
+    """The indices of the GPUs in a worker's `device`: "cuda:0" has one, "cuda:0,cuda:2" two, "cpu" none."""
+    names = (name.partition(":") for name in device.split(","))
+    return [index for kind, _, index in names if kind == "cuda"]
+
+
 def device_environment(device: str) -> dict[str, str]:
-    """Shows the worker its own GPU only, or none: a worker never touches another's device."""
-    kind, _, index = device.partition(":")
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": index if kind == "cuda" else "-1"}
+    """Shows the worker its own GPUs only, or none: a worker never touches another's device."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(gpus_of(device)) or "-1"}
+
+
+def cpu_environment(cpus: frozenset[int]) -> dict[str, str]:
+    """Tells the worker its own CPUs only, where the host has several sets of them."""
+    return {"REMUDA_CPU_AFFINITY": write_cpu_set(cpus)} if cpus else {}
 
 
 def waiting_environment(spin_count: int) -> dict[str, str]:

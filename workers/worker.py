@@ -4,9 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection
-from functools import partial
 
-import psutil
 import zmq
 from google.protobuf.message import DecodeError
 
@@ -15,16 +13,16 @@ from remuda.logs import get_logger
 from remuda.process import begin_process, die_with_parent
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
-from workers.engine.context import Context, ContextOptions
-from workers.engine.embedding import Embedder, EmbeddingJob
-from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
-from workers.engine.engine import Engine
+from workers.affinity import confine
+from workers.engine.embedding import EmbeddingJob
 from workers.engine.llama import LoadError
 from workers.engine.log import EngineLog
-from workers.engine.model import Model, ModelOptions
+from workers.engine.media import Segment
+from workers.engine.model import Model
 from workers.engine.replica import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
+from workers.loading import Loader
 from workers.outbox import Outbox, finished
 from workers.spawn import HOST_VARIABLE
 
@@ -72,67 +70,13 @@ class Worker:
     # ---- loading ----
 
     def _load(self) -> tuple[Model, Replica]:
-        """Raises LoadError. A model that embeds gets no context to generate in; one that generates gets its context
-        for embeddings when somebody asks for some."""
+        """Raises LoadError."""
         began = time.monotonic()
-        spec = self._start.model
-        model = self._load_model()
-        embedder = Embedder(partial(self._embedding_context, model), spec.options.num_ctx, model.vocabulary.size)
-        if model.pooling is None:
-            engine = self._engine_of(model)
-        else:
-            engine = None
-            embedder.open()
-        log.info("model loaded", model=spec.name, device=self._start.device, seconds=round(time.monotonic() - began, 3))
-        return model, Replica(engine, embedder, self._settings.batch_size)
-
-    def _load_model(self) -> Model:
-        spec, options = self._start.model, self._start.model.options
-        return Model(
-            ModelOptions(
-                path=spec.model_path,
-                gpu_layers=options.num_gpu,
-                main_gpu=options.main_gpu if options.HasField("main_gpu") else None,
-                use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
-            ),
-            self._progress_reporter(),
-        )
-
-    def _engine_of(self, model: Model) -> Engine:
-        options, settings = self._start.model.options, self._settings
-        context = Context(
-            model,
-            ContextOptions(
-                sequences=self._start.slots,
-                ctx_per_sequence=options.num_ctx,
-                batch_tokens=max(options.num_batch or settings.batch_size, self._start.slots),
-                threads=self._threads,
-                flash_attention=settings.flash_attention,
-                kv_cache_type=settings.kv_cache_type,
-            ),
-        )
-        return Engine(model, context, self._start.slots, options.num_ctx, settings.prefill_chunk, settings.max_gap)
-
-    def _embedding_context(self, model: Model) -> EmbeddingContext:
-        """Raises LoadError. A context that is made later than the model is told to the scheduler: memory is taken."""
-        options, settings = self._start.model.options, self._settings
-        whole_inputs = model.pooling is not None
-        batch_tokens = min(settings.embedding_batch, options.num_ctx) if whole_inputs else settings.batch_size
-        self._engine_log.begin_context()
-        context = EmbeddingContext(
-            model,
-            EmbeddingOptions(
-                options.num_ctx, options.num_batch or batch_tokens, self._threads, settings.flash_attention
-            ),
-        )
-        if not whole_inputs:
-            self._say_ready()
-        return context
-
-    @property
-    def _threads(self) -> int:
-        asked = self._start.model.options.num_thread
-        return asked or self._settings.threads or psutil.cpu_count(logical=False) or 1
+        loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
+        model, replica = loader.load()
+        spec, seconds = self._start.model, round(time.monotonic() - began, 3)
+        log.info("model loaded", model=spec.name, device=self._start.device, seconds=seconds)
+        return model, replica
 
     def _progress_reporter(self) -> Callable[[float], None]:
         """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
@@ -215,6 +159,11 @@ class Worker:
             decode_tokens=counters.decode_tokens,
             decode_steps=counters.decode_steps,
             cached_tokens=counters.cached_tokens,
+            drafted_tokens=counters.drafted_tokens,
+            accepted_tokens=counters.accepted_tokens,
+            preemptions=counters.preemptions,
+            parked_bytes=counters.parked_bytes,
+            parked_states=counters.parked_states,
         )
         self._send(wire.Uplink(worker_stats=stats))
 
@@ -261,6 +210,9 @@ def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
         grammar=work.grammar,
         logprobs=work.logprobs if work.HasField("logprobs") else None,
         resumed=work.generated,
+        media=tuple(Segment(tuple(segment.tokens), segment.media) for segment in work.segments),
+        adapters=tuple(work.adapter_paths),
+        draft_tokens=work.draft_tokens if work.HasField("draft_tokens") else None,
     )
 
 
@@ -271,6 +223,8 @@ def main() -> None:
     settings = Settings()
     start = wire.StartWorker.FromString(sys.stdin.buffer.read())
     begin_process(f"worker {start.model.name} {start.device}", settings)
+    if settings.cpu_affinity:
+        confine(settings.cpu_affinity[0])
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     Worker(start, settings).run()
 

@@ -84,6 +84,7 @@ class GenerateRequest(InferenceRequest):
     template: str = ""
     context: list[int] | None = None
     raw: bool = False
+    return_tokens: bool = False
     images: Images = Field(default_factory=list[bytes])
 
     def generation(self) -> Generation:
@@ -96,6 +97,7 @@ class GenerateRequest(InferenceRequest):
             context=None if self.context is None else tuple(self.context),
             raw=self.raw,
             wants_context=not self.raw,
+            wants_tokens=self.return_tokens,
             images=tuple(self.images),
             **self.common(),
         )

@@ -42,6 +42,8 @@ class GenerateWriter(NativeWriter):
         calls = b',"tool_calls":%b' % encode(tool_calls(event.tool_calls)) if event.tool_calls else b""
         response = encode_text(event.content)
         tail = calls + _logprobs(event) if event.logprobs else calls
+        if event.tokens:
+            tail += b',"tokens":' + encode(event.tokens)
         return b'%b"response":%b,%b"done":false%b}\n' % (self._begin(), response, thinking, tail)
 
     def done(self, event: Done) -> bytes:
@@ -60,7 +62,7 @@ class GenerateWriter(NativeWriter):
             | metrics(done)
             | calls
             | debug_info(done)
-            | _present(logprobs=logprob_objects(reply.logprobs))
+            | _present(logprobs=logprob_objects(reply.logprobs), tokens=reply.tokens)
         )
 
 
@@ -128,7 +130,9 @@ def metrics(done: Done) -> dict[str, Any]:
 
 def debug_info(done: Done) -> dict[str, Any]:
     """`_debug_info`, where the prompt was only rendered."""
-    return {} if done.rendered is None else {"_debug_info": {"rendered_template": done.rendered}}
+    if done.rendered is None:
+        return {}
+    return {"_debug_info": {"rendered_template": done.rendered} | _present(image_count=done.rendered_images)}
 
 
 def _logprobs(event: Delta) -> bytes:

@@ -39,6 +39,12 @@ def usage_of(done: Done) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
+def total_usage(ends: Sequence[Done]) -> dict[str, int]:
+    """`usage` of all choices together."""
+    usages = [usage_of(done) for done in ends]
+    return {name: sum(usage[name] for usage in usages) for name in NO_USAGE}
+
+
 def finish_reason(reason: str, *, called: bool) -> str | None:
     """OpenAI's `finish_reason`: only a reply that stopped by itself can have stopped for its calls."""
     if called and reason == "stop":
@@ -61,4 +67,7 @@ def tool_call_objects(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
 
 def debug_info(done: Done) -> dict[str, Any]:
     """`_debug_info`, where the prompt was only rendered."""
-    return {} if done.rendered is None else {"_debug_info": {"rendered_template": done.rendered}}
+    if done.rendered is None:
+        return {}
+    count = {"image_count": done.rendered_images} if done.rendered_images else {}
+    return {"_debug_info": {"rendered_template": done.rendered} | count}

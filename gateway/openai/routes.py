@@ -12,6 +12,7 @@ from gateway.body import read_object
 from gateway.encoding import NANOSECONDS_PER_SECOND, encode
 from gateway.errors import ApiError, not_implemented
 from gateway.openai.chat_writer import ChatWriter
+from gateway.openai.choices import ChoicesResponse
 from gateway.openai.completion_writer import CompletionWriter
 from gateway.openai.frames import JSON
 from gateway.openai.schema import ChatCompletionRequest, CompletionRequest
@@ -29,16 +30,16 @@ class ModelSource(Protocol):
     async def show(self, name: str, *, verbose: bool) -> store_pb2.ShowReply: ...
 
 
-def openai_router(serving: Generator, store: ModelSource, max_body: int) -> APIRouter:
-    """All of `/v1`; `max_body` is in bytes."""
+def openai_router(serving: Generator, store: ModelSource, max_body: int, max_prompts: int) -> APIRouter:
+    """All of `/v1`; `max_body` is in bytes, `max_prompts` those of one request for completions."""
     router = APIRouter(prefix="/v1")
     _add_models(router, store)
-    _add_completions(router, serving, max_body)
+    _add_completions(router, serving, max_body, max_prompts)
     _add_absent(router)
     return router
 
 
-def _add_completions(router: APIRouter, serving: Generator, max_body: int) -> None:
+def _add_completions(router: APIRouter, serving: Generator, max_body: int, max_prompts: int) -> None:
     async def chat_completions(request: Request) -> Response:
         body = await read_object(ChatCompletionRequest, request, max_body, empty=EMPTY_BODY)
         writer = ChatWriter(body.model, include_usage=body.stream_options.include_usage)
@@ -46,8 +47,12 @@ def _add_completions(router: APIRouter, serving: Generator, max_body: int) -> No
 
     async def completions(request: Request) -> Response:
         body = await read_object(CompletionRequest, request, max_body, empty=EMPTY_BODY)
-        writer = CompletionWriter(body.model, include_usage=body.stream_options.include_usage)
-        return GenerationResponse(serving, body.generation(), writer, stream=body.stream)
+        generations = body.generations(max_prompts)
+        include_usage = body.stream_options.include_usage
+        writer = CompletionWriter(body.model, include_usage=include_usage, choices=len(generations))
+        if len(generations) > 1:
+            return ChoicesResponse(serving, generations, writer, stream=body.stream)
+        return GenerationResponse(serving, generations[0], writer, stream=body.stream)
 
     router.add_api_route("/chat/completions", chat_completions, methods=["POST"])
     router.add_api_route("/completions", completions, methods=["POST"])

@@ -1,13 +1,14 @@
 """The bodies of `/v1/chat/completions` and `/v1/completions`, and their translation to a `Generation`."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gateway.body import GoObject
 from gateway.errors import ApiError
 from gateway.generation import Generation, Kind
 from gateway.openai.messages import ChatMessage, native_messages
+from gateway.openai.prompts import Prompt, read_prompts
 from gateway.openai.values import Reasoning, ResponseFormat, StreamOptions, go_kind, listed, think_of
 from gateway.tools import Tool
 
@@ -83,15 +84,25 @@ class CompletionRequest(CompletionBase):
     """The body of `/v1/completions`. Its `logprobs` have no effect: Ollama computes them and does not return them."""
 
     go_type: ClassVar[str] = "CompletionRequest"
-    prompt: str = ""
+    prompts: Annotated[tuple[Prompt, ...], BeforeValidator(read_prompts), Field(alias="prompt")] = ("",)
     suffix: str = ""
 
-    def generation(self) -> Generation:
-        """Raises ApiError 400."""
+    def generations(self, limit: int) -> list[Generation]:
+        """One for each prompt; `limit` is how many there may be. Raises ApiError 400."""
+        if len(self.prompts) > limit:
+            raise ApiError(400, f"more than {limit} prompts in one request")
+        if self.suffix and not all(isinstance(prompt, str) for prompt in self.prompts):
+            raise ApiError(400, "suffix needs a prompt of text, not of token ids")
+        return [self._generation(prompt) for prompt in self.prompts]
+
+    def _generation(self, prompt: Prompt) -> Generation:
+        is_text = isinstance(prompt, str)
         return Generation(
             kind=Kind.GENERATE,
             model=self.model,
-            prompt=self.prompt,
+            prompt=prompt if is_text else "",
+            prompt_tokens=() if is_text else prompt,
+            raw=not is_text,
             suffix=self.suffix,
             options=self._options(),
             debug_render_only=self.debug_render_only,

@@ -110,7 +110,12 @@ def go_variables_of(messages: Sequence[Message], generation: Generation, think: 
     """The variables of a Go template that shows messages."""
     return {
         "System": system_text(messages),
-        "Messages": [jinja_message(message) | {"thinking": message.thinking} for message in merged(messages)],
+        "Messages": [_go_message(message) for message in merged(messages)],
         "Tools": list(generation.tools),
         **think_variables(think),
     }
+
+
+def _go_message(message: Message) -> dict[str, Any]:
+    """Templates see how many images there are, and their marks in the content."""
+    return jinja_message(message) | {"thinking": message.thinking, "images": [""] * len(message.images)}

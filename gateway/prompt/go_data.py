@@ -22,7 +22,7 @@ def _message(message: Json) -> dict[str, Any]:
         "Role": message["role"],
         "Content": message["content"],
         "Thinking": message.get("thinking", ""),
-        "Images": [],
+        "Images": message.get("images", []),
         "ToolCalls": [_call(index, call) for index, call in enumerate(message.get("tool_calls", ()))],
         "ToolName": message.get("name", ""),
         "ToolCallID": message.get("tool_call_id", ""),

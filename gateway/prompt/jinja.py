@@ -7,12 +7,17 @@ whose time and memory are bounded; nothing else in Remuda evaluates a template.
 import datetime
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from jinja2 import Template, TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+PROBE = "5d1c0e: what a template shows of a message"
+FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, AttributeError)
+"""What templates raise, beside jinja2's own errors."""
 
 
 class TemplateRenderError(Exception):
@@ -38,7 +43,7 @@ def render_jinja(source: str, variables: Mapping[str, Any], cache_size: int) -> 
         return _compiler(cache_size)(source).render(variables)
     except TemplateError as error:
         raise TemplateRenderError(str(error)) from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, AttributeError) as error:
+    except FAILURES as error:
         raise TemplateRenderError(f"{type(error).__name__}: {error}") from None
 
 
@@ -53,13 +58,43 @@ def to_json(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """A compiled template. Those of some models with images show contents only as lists of parts."""
+
+    template: Template
+    wants_parts: bool
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        if not self.wants_parts:
+            return self.template.render(variables)
+        messages = [message | {"content": _parts(message["content"])} for message in variables["messages"]]
+        return self.template.render({**variables, "messages": messages})
+
+
+def _wants_parts(template: Template) -> bool:
+    return PROBE not in _shown(template, PROBE) and PROBE in _shown(template, _parts(PROBE))
+
+
+def _shown(template: Template, content: Any) -> str:
+    try:
+        return template.render(messages=[{"role": "user", "content": content}], bos_token="", eos_token="")
+    except (TemplateError, *FAILURES):
+        return ""
+
+
+def _parts(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
+
+
 @lru_cache(maxsize=1)
 def _compiler(cache_size: int) -> Any:
     environment = _environment()
 
     @lru_cache(maxsize=cache_size)
-    def compiled(source: str) -> Template:
-        return environment.from_string(source)
+    def compiled(source: str) -> ChatTemplate:
+        template = environment.from_string(source)
+        return ChatTemplate(template, _wants_parts(template))
 
     return compiled
 

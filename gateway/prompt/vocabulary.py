@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from gateway.errors import ApiError
 from gateway.prompt.infill import InfillMarks
 from remuda.logs import get_logger
 from remuda.settings import Settings
+from remuda.v1.store_pb2 import Bundle
 
 C: Any = _untyped  # the bindings are only partly typed
 log = get_logger()
@@ -25,11 +26,14 @@ NULL_TOKEN = -1
 class Vocabulary:
     """One model's tokenizer. Its calls are thread-safe and release the GIL."""
 
-    def __init__(self, path: str) -> None:
-        """Raises ApiError 500 when llama.cpp cannot read the file's vocabulary."""
+    def __init__(self, path: str, split_paths: Sequence[str] = ()) -> None:
+        """`split_paths` are the further files of a split model: llama.cpp looks into each. Raises ApiError 500 when it
+        cannot read the vocabulary."""
         params = C.llama_model_default_params()
         params.vocab_only = True
-        self._model = C.llama_model_load_from_file(path.encode(), params)
+        paths = [path, *split_paths]
+        names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))
+        self._model = C.llama_model_load_from_splits(names, len(paths), params)
         if not self._model:
             raise ApiError(500, "unable to load model: its vocabulary cannot be read")
         weakref.finalize(self, C.llama_model_free, self._model)
@@ -42,20 +46,24 @@ class Vocabulary:
         """Token ids, special tokens recognised, with BOS where the model wants it (and only one)."""
         if self.adds_bos and self.bos_text:
             text = text.removeprefix(self.bos_text)
-        return self._tokenize(text, special=True)
+        return self._tokenize(text, add_special=True, parse_special=True)
+
+    def tokenize_part(self, text: str) -> list[int]:
+        """Token ids of text in the middle of a prompt: special tokens recognised, and none added."""
+        return self._tokenize(text, add_special=False, parse_special=True)
 
     def tokenize_plain(self, text: str) -> list[int]:
         """Token ids of what is nothing but text: no special token, neither in it nor around it."""
-        return self._tokenize(text, special=False)
+        return self._tokenize(text, add_special=False, parse_special=False)
 
-    def _tokenize(self, text: str, *, special: bool) -> list[int]:
+    def _tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 2  # no tokenizer makes more tokens than bytes, save for BOS and EOS
         tokens = (ctypes.c_int32 * room)()
-        count = C.llama_tokenize(self._vocab, data, len(data), tokens, room, special, special)
+        count = C.llama_tokenize(self._vocab, data, len(data), tokens, room, add_special, parse_special)
         if count < 0:
             tokens = (ctypes.c_int32 * -count)()
-            count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, special, special)
+            count = C.llama_tokenize(self._vocab, data, len(data), tokens, -count, add_special, parse_special)
         return tokens[:count]
 
     @cached_property
@@ -66,11 +74,11 @@ class Vocabulary:
         bos = C.llama_vocab_bos(self._vocab) if self.adds_bos else NULL_TOKEN
         return None if NULL_TOKEN in marks else InfillMarks(*marks, bos=None if bos == NULL_TOKEN else bos)
 
-    def check(self, tokens: Sequence[int], what: str) -> None:
-        """Raises ApiError 400 for an id that does not exist; `what` has it."""
-        size = C.llama_vocab_n_tokens(self._vocab)
-        if any(not 0 <= token < size for token in tokens):
-            raise ApiError(400, f"{what} contains invalid tokens")
+    def text_of(self, tokens: Sequence[int], source: str) -> str:
+        """`detokenize` for ids that a client sent as `source`. Raises ApiError 400 for one that does not exist."""
+        if tokens and not 0 <= min(tokens) <= max(tokens) < C.llama_vocab_n_tokens(self._vocab):
+            raise ApiError(400, f"{source} contains invalid tokens")
+        return self.detokenize(tokens)
 
     @cached_property
     def closing(self) -> list[int]:
@@ -122,11 +130,13 @@ class Vocabularies:
         self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps the pointer, so we keep the object
         C.llama_log_set(self._log, ctypes.c_void_p(0))
 
-    async def get(self, digest: str, path: str) -> Vocabulary:
-        """The vocabulary of the weights `digest`, loaded in a thread at first use. Raises ApiError 500."""
+    async def get(self, bundle: Bundle) -> Vocabulary:
+        """The vocabulary of a model, loaded in a thread at first use. Raises ApiError 500."""
+        digest = bundle.model_digest
         loading = self._loaded.get(digest)
         if loading is None:
-            loading = self._loaded[digest] = asyncio.ensure_future(asyncio.to_thread(Vocabulary, path))
+            made = asyncio.to_thread(Vocabulary, bundle.model_path, tuple(bundle.split_paths))
+            loading = self._loaded[digest] = asyncio.ensure_future(made)
             loading.add_done_callback(lambda done: self._forget_failure(digest, done))
         self._loaded.move_to_end(digest)
         while len(self._loaded) > max(self._settings.vocabulary_cache, 1):
@@ -134,10 +144,27 @@ class Vocabularies:
         return await asyncio.shield(loading)
 
     async def tokenize(self, vocabulary: Vocabulary, text: str) -> list[int]:
-        """Long texts are tokenised in a thread: the streams of others go on meanwhile."""
+        """`Vocabulary.tokenize`; long texts in a thread: the streams of others go on meanwhile."""
+        return await self._apart(vocabulary.tokenize, text)
+
+    async def tokenize_part(self, vocabulary: Vocabulary, text: str) -> list[int]:
+        """`Vocabulary.tokenize_part`; long texts in a thread."""
+        return await self._apart(vocabulary.tokenize_part, text)
+
+    async def tokenize_plain(self, vocabulary: Vocabulary, text: str) -> list[int]:
+        """`Vocabulary.tokenize_plain`; long texts in a thread."""
+        return await self._apart(vocabulary.tokenize_plain, text)
+
+    async def text_of(self, vocabulary: Vocabulary, tokens: Sequence[int], source: str) -> str:
+        """`Vocabulary.text_of`; of long lists in a thread."""
+        if len(tokens) <= self._settings.tokenize_inline:
+            return vocabulary.text_of(tokens, source)
+        return await asyncio.to_thread(vocabulary.text_of, tokens, source)
+
+    async def _apart(self, tokenize: Callable[[str], list[int]], text: str) -> list[int]:
         if len(text) <= self._settings.tokenize_inline:
-            return vocabulary.tokenize(text)
-        return await asyncio.to_thread(vocabulary.tokenize, text)
+            return tokenize(text)
+        return await asyncio.to_thread(tokenize, text)
 
     def _forget_failure(self, digest: str, done: "asyncio.Future[Vocabulary]") -> None:
         if done.cancelled() or done.exception() is not None:

@@ -60,6 +60,7 @@ class ModelSpec(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     DRAFT_PATH_FIELD_NUMBER: _builtins.int
+    SPLIT_PATHS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """display-shortest, for people"""
     digest: _builtins.str
@@ -75,6 +76,10 @@ class ModelSpec(_message.Message):
     def options(self) -> Global___LoadOptions: ...
     @_builtins.property
     def details(self) -> _store_pb2.Details: ...
+    @_builtins.property
+    def split_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the further GGUF files of a model that is split into several, in order"""
+
     def __init__(
         self,
         *,
@@ -85,10 +90,11 @@ class ModelSpec(_message.Message):
         options: Global___LoadOptions | None = ...,
         details: _store_pb2.Details | None = ...,
         draft_path: _builtins.str = ...,
+        split_paths: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "digest", b"digest", "draft_path", b"draft_path", "model_path", b"model_path", "name", b"name", "options", b"options", "projector_paths", b"projector_paths"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "digest", b"digest", "draft_path", b"draft_path", "model_path", b"model_path", "name", b"name", "options", b"options", "projector_paths", b"projector_paths", "split_paths", b"split_paths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -232,6 +232,8 @@ class Bundle(_message.Message):
     PARSER_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     POOLING_TYPE_FIELD_NUMBER: _builtins.int
+    DRAFT_PATH_FIELD_NUMBER: _builtins.int
+    SPLIT_PATHS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """display-shortest, in the store's spelling"""
     full_name: _builtins.str
@@ -241,7 +243,7 @@ class Bundle(_message.Message):
     model_digest: _builtins.str
     """64 hex digits of the weights blob"""
     model_path: _builtins.str
-    """GGUF file"""
+    """GGUF file; of a model that is split into several the first"""
     go_template: _builtins.str
     """TEMPLATE layer, "" when there is none"""
     jinja_template: _builtins.str
@@ -257,6 +259,8 @@ class Bundle(_message.Message):
     """bytes of all layers"""
     pooling_type: _builtins.int
     """llama.cpp's pooling type, 0 for none"""
+    draft_path: _builtins.str
+    """GGUF file of the model that drafts for this one, "" when there is none"""
     @_builtins.property
     def projector_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -269,6 +273,10 @@ class Bundle(_message.Message):
 
     @_builtins.property
     def details(self) -> Global___Details: ...
+    @_builtins.property
+    def split_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """the further GGUF files of a split model, in order"""
+
     def __init__(
         self,
         *,
@@ -290,10 +298,12 @@ class Bundle(_message.Message):
         parser: _builtins.str = ...,
         size: _builtins.int = ...,
         pooling_type: _builtins.int = ...,
+        draft_path: _builtins.str = ...,
+        split_paths: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "details", b"details", "digest", b"digest", "full_name", b"full_name", "go_template", b"go_template", "jinja_template", b"jinja_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "details", b"details", "digest", b"digest", "draft_path", b"draft_path", "full_name", b"full_name", "go_template", b"go_template", "jinja_template", b"jinja_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "split_paths", b"split_paths", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -387,6 +387,7 @@ class StartWorker(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     worker: _builtins.int
     device: _builtins.str
+    """"cpu", "cuda:0", or several GPUs to spread over: "cuda:0,cuda:1" """
     slots: _builtins.int
     @_builtins.property
     def model(self) -> _serving_pb2.ModelSpec: ...

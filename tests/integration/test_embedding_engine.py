@@ -16,9 +16,10 @@ from scripted import PROMPT, write_scripted_model
 from workers.engine.context import Context, ContextOptions
 from workers.engine.embedding import Embedder, EmbeddingJob, Vectors
 from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
-from workers.engine.engine import Engine, Piece
+from workers.engine.engine import Engine, EngineOptions
 from workers.engine.llama import LoadError
 from workers.engine.model import Model, ModelOptions
+from workers.engine.pieces import Piece
 from workers.engine.replica import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
@@ -246,7 +247,8 @@ def sequence(number: int) -> Sequence:
 def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
     path = write_scripted_model(tmp_path / "script.gguf", "The horse ran over the hill END now")
     model = Model(ModelOptions(str(path)), lambda _: None)
-    engine = Engine(model, Context(model, ContextOptions(2, 256, batch_tokens=64, threads=1)), 2, 256, 8)
+    context = Context(model, ContextOptions(2, 256, batch_tokens=64, threads=1))
+    engine = Engine(model, context, EngineOptions(2, 256, 8))
     embedder = Embedder(
         lambda: EmbeddingContext(model, EmbeddingOptions(256, 64, threads=1)), 256, model.vocabulary.size
     )

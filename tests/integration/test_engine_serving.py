@@ -1,71 +1,13 @@
 """The engine on real llama.cpp contexts: a model with a script, and the embedded one."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from engine_run import CRIA, Run, engine_on
 from scripted import FIRST_BYTE, PROMPT, write_scripted_model
 
-from workers.engine.context import Context, ContextOptions
-from workers.engine.engine import Engine, Piece
-from workers.engine.model import Model, ModelOptions
 from workers.engine.sampling.params import SamplingParams
-from workers.engine.sequence import FinishReason, Sequence, SequenceKey
-
-CRIA = Path(__file__).resolve().parents[2] / "models" / "cria.gguf"
-GREEDY = SamplingParams(temperature=0)
-STEPS = 2000
-"""More than any test here needs: an engine that is busy for ever fails its test instead of hanging it."""
-
-
-@dataclass
-class Run:
-    """What came out of an engine, sequence by sequence."""
-
-    engine: Engine
-    text: dict[int, str] = field(default_factory=dict)
-    ended: list[int] = field(default_factory=list)
-    sequences: dict[int, Sequence] = field(default_factory=dict)
-
-    def add(self, number: int, prompt: list[int] | None = None, *, predict: int = 100, **more: object) -> Sequence:
-        sequence = Sequence(
-            SequenceKey(number, 0),
-            "gateway",
-            PROMPT if prompt is None else prompt,
-            **{"sampling": GREEDY, "num_predict": predict, **more},  # pyright: ignore[reportArgumentType]
-        )
-        self.sequences[number], self.text[number] = sequence, ""
-        self.engine.add(sequence)
-        return sequence
-
-    def steps(self, count: int = STEPS, meanwhile: Callable[[], None] | None = None) -> "Run":
-        """Runs until nothing is left to do, `count` steps at most; `meanwhile` is called while each step computes."""
-
-        def take(pieces: list[Piece]) -> None:
-            for piece in pieces:
-                number = piece.sequence.key.request_id
-                assert number not in self.ended, "a piece after the last one"
-                self.text[number] += piece.text
-                if piece.ended:
-                    self.ended.append(number)
-            if meanwhile is not None:
-                meanwhile()
-
-        for _ in range(count):
-            if not self.engine.busy:
-                break
-            self.engine.step(take)
-        return self
-
-    def finish(self, number: int) -> FinishReason | None:
-        return self.sequences[number].finish if number in self.ended else None
-
-
-def engine_on(path: Path, *, slots: int = 2, num_ctx: int = 256, chunk: int = 64) -> Engine:
-    model = Model(ModelOptions(str(path)), lambda _: None)
-    context = Context(model, ContextOptions(slots, num_ctx, batch_tokens=128, threads=1))
-    return Engine(model, context, slots, num_ctx, chunk)
+from workers.engine.sequence import FinishReason, SequenceKey
 
 
 @pytest.fixture(scope="module")

@@ -173,6 +173,8 @@ class Call:
     body: dict[str, Any]
     status: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: asyncio.Event | None = None
+    """Until it is set, nothing after the first chunk is read."""
     chunks: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
     async def run(self) -> None:
@@ -192,6 +194,8 @@ class Call:
             self.status = message.get("status", self.status)
             if message.get("body"):
                 self.chunks.put_nowait(message["body"])
+                if self.reads is not None:
+                    await self.reads.wait()
 
         await self.app(scope, receive, send)
 

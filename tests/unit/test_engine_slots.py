@@ -43,10 +43,11 @@ def test_a_gap_is_closed_once_it_has_outstayed_its_time() -> None:
     slots = Slots(4)
     running = [take(slots, sequence_of(i)) for i in range(4)]
     slots.release(running[1])
-    assert [slots.close_old_gaps() for _ in range(PATIENCE)] == [[]] * PATIENCE
-    assert slots.close_old_gaps() == [(3, 1)]
-    assert running[3].slot == 1
-    assert slots.close_old_gaps() == []
+    assert [slots.old_gap() for _ in range(PATIENCE)] == [None] * PATIENCE
+    gap = slots.old_gap()
+    assert gap is slots.all[1]
+    assert (slots.move_highest(gap), running[3].slot) == (3, 1)
+    assert slots.old_gap() is None
 
 
 @given(st.integers(1, 8), st.lists(st.integers(0, 15), max_size=40))
@@ -63,8 +64,10 @@ def test_slots_are_unique_and_dense_after_waiting(capacity: int, choices: list[i
         taken = [sequence.slot for sequence in slots]
         assert taken == sorted(set(taken))
         assert len(taken) == len(slots)
-    for _ in range(PATIENCE + 1):
-        slots.close_old_gaps()
+    for _ in range(PATIENCE):
+        slots.old_gap()
+    while (gap := slots.old_gap()) is not None:
+        slots.move_highest(gap)
     taken = [sequence.slot for sequence in slots]
     assert taken == list(range(taken[0], taken[0] + len(taken))) if taken else True
 
@@ -89,7 +92,7 @@ def test_a_start_reuses_only_what_is_the_same_and_leaves_the_last_token_to_compu
         sequence.computed = len(old)
         if number != len(earlier) - 1 or slots.full:
             slots.release(sequence)
-    start = choose_start(slots, prompt)
+    start = choose_start(slots, [], sequence_of(99, prompt), lambda common, held: common)
     source = slots.all[start.copy_from if start.copy_from >= 0 else start.slot.id]
     assert start.slot.sequence is None
     assert start.cached < len(prompt)

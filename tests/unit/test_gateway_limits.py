@@ -1,12 +1,14 @@
 """What one request may ask for without a limit would be taken from all others."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
-from gateway_world import STOP, World, world_in
+from backports import zstd
+from gateway_world import STOP, Call, World, world_in
 from structlog.testing import capture_logs
 
 from gateway.errors import ApiError
@@ -24,6 +26,38 @@ ZSTD = {"Content-Encoding": "zstd"}
 async def world(private_folder: Path) -> AsyncGenerator[World]:
     async with world_in(private_folder) as world:
         yield world
+
+
+async def test_a_client_that_does_not_read_is_given_up(private_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMUDA_MAX_UNREAD", "1000")
+    async with world_in(private_folder) as world:
+        call = Call(world.app, "/api/generate", {"model": "cria", "prompt": "hi"}, reads=asyncio.Event())
+        running = asyncio.create_task(call.run())
+        request = await world.running()
+        with capture_logs() as lines:
+            world.push(request, "first")
+            assert (await call.chunk())["response"] == "first"
+            for _ in range(200):
+                world.push(request, "unread")
+            assert await world.scheduler.cancelled.get() == request.request_id
+            await running
+    (line,) = (line for line in lines if line["event"] == "request")
+    assert (line["outcome"], line["error"]) == ("cancelled", "the client does not read its reply")
+
+
+async def test_a_reply_that_is_read_as_it_comes_has_no_limit(
+    private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMUDA_MAX_UNREAD", "1000")
+    async with world_in(private_folder) as world:
+        call = Call(world.app, "/api/generate", {"model": "cria", "prompt": "hi"})
+        running = asyncio.create_task(call.run())
+        request = await world.running()
+        for number in range(200):
+            world.push(request, str(number))
+            assert (await call.chunk())["response"] == str(number)
+        world.push(request, "", finished=STOP)
+        await running
 
 
 def test_a_name_that_is_too_long_is_refused_whatever_its_suffixes() -> None:
@@ -110,11 +144,34 @@ async def test_only_the_native_generate_tokenises_the_reply(
     assert len(texts) == tokenised
 
 
+@pytest.mark.parametrize("compress", [zstd.compress, lambda body: zstd.compress(body[:9]) + zstd.compress(body[9:])])
+async def test_a_body_in_zstd_is_read(world: World, compress: Callable[[bytes], bytes]) -> None:
+    body = json.dumps({"model": "cria", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    call = asyncio.create_task(world.client.post("/v1/chat/completions", content=compress(body), headers=ZSTD))
+    world.push(await world.running(), "hello", finished=STOP)
+    assert (await call).json()["choices"][0]["message"]["content"] == "hello"
+
+
+NOT_ZSTD, CUT, LARGE = b"{}", zstd.compress(b"{}" * 1000)[:-5], zstd.compress(b" " * (21 << 20))
+WIDE = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 24})
+FAR_LOOKING = WIDE.compress(b"{}") + WIDE.flush()
+
+
 @pytest.mark.parametrize("route", ["chat/completions", "completions", "embeddings", "responses", "messages"])
-async def test_a_body_in_zstd_is_told_to_be_missing_in_the_native_shape(world: World, route: str) -> None:
-    reply = await world.client.post(f"/v1/{route}", content=b"\x28\xb5\x2f\xfd", headers=ZSTD)
-    error = "request bodies compressed with zstd are not implemented yet"
-    assert (reply.status_code, reply.json()) == (501, {"error": error})
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (NOT_ZSTD, "failed to decompress request body"),
+        (CUT, "failed to decompress request body"),
+        (LARGE, "http: request body too large"),
+        (FAR_LOOKING, "failed to decompress request body"),
+    ],
+)
+async def test_what_does_not_decompress_is_refused_in_the_native_shape(
+    world: World, route: str, body: bytes, error: str
+) -> None:
+    reply = await world.client.post(f"/v1/{route}", content=body, headers=ZSTD)
+    assert (reply.status_code, reply.json()) == (400, {"error": error})
 
 
 async def test_other_routes_know_no_compression(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from gateway_world import BUNDLE, FINISHED, QUEUED, RUNNING, STOP, USAGE, Call, World, world_in
+from scripted import BOS, write_scripted_model
 
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED
 from remuda.v1 import serving_pb2 as pb
@@ -66,6 +67,18 @@ async def test_the_context_of_a_reply_continues_the_conversation(world: World) -
     assert list(again) == [*first, *first]
 
 
+async def test_a_continued_conversation_begins_once(private_folder: Path, tmp_path: Path) -> None:
+    bundle = store_pb2.Bundle()
+    bundle.CopyFrom(BUNDLE)
+    bundle.model_path = str(write_scripted_model(tmp_path / "script.gguf", "one"))
+    bundle.jinja_template = "{{ bos_token }}{{ messages[0].content }}"
+    async with world_in(private_folder, bundle) as world:
+        first = list(wire_pb2.Work.FromString((await submitted(world, GENERATE)).work).prompt)
+        again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": first})).work).prompt
+    assert first[0] == BOS
+    assert list(again) == [*first, *first[1:]]
+
+
 async def submitted(world: World, body: dict[str, Any]) -> pb.SubmitRequest:
     """What reaches the scheduler for a generate request."""
     call = await post(world, "/api/generate", body)
@@ -76,6 +89,42 @@ async def submitted(world: World, body: dict[str, Any]) -> pb.SubmitRequest:
     return request
 
 
+@pytest.mark.parametrize("prompt", [[7, 8, 7], [[7, 8, 7]]])
+async def test_a_prompt_of_token_ids_reaches_the_worker_as_it_is(world: World, prompt: Any) -> None:
+    call = await post(world, "/v1/completions", {"model": "cria", "prompt": prompt})
+    request = await world.running()
+    world.push(request, "", finished=STOP)
+    assert (await call).status_code == 200
+    assert list(wire_pb2.Work.FromString(request.work).prompt) == [7, 8, 7]
+
+
+@pytest.mark.parametrize("token", [-1, 2048, 1 << 40])
+@pytest.mark.parametrize("place", ["prompt", "context"])
+async def test_token_ids_that_the_model_does_not_have_are_refused(world: World, place: str, token: int) -> None:
+    path = "/v1/completions" if place == "prompt" else "/api/generate"
+    reply = await world.client.post(path, json={"model": "cria", "prompt": "x", place: [1, token]})
+    assert reply.status_code == 400
+    assert f"{place} contains invalid tokens" in reply.text
+
+
+async def test_the_tokens_of_a_reply_are_told_where_they_are_asked_for(world: World) -> None:
+    call = await post(world, "/api/generate", GENERATE | {"return_tokens": True})
+    request = await world.running()
+    world.push(request, "a", "")
+    world.push(request, "b", finished=STOP)
+    *pieces, last = map(json.loads, (await call).text.splitlines())
+    assert [token for piece in pieces for token in piece["tokens"]] == [1, 1, 1]
+    assert "tokens" not in last
+
+
+async def test_a_whole_reply_tells_all_its_tokens_or_none(world: World) -> None:
+    for asked in ({"return_tokens": True}, {}):
+        call = await post(world, "/api/generate", GENERATE | asked | {"stream": False})
+        world.push(await world.running(), "a", "b", finished=STOP)
+        assert (await call).json().get("tokens") == ([1, 1] if asked else None)
+        world.scheduler.events.put_nowait(FINISHED)
+
+
 async def test_options_reach_the_worker_by_precedence(world: World) -> None:
     options = {"num_ctx": 1000, "top_k": 3, "seed": 9, "num_predict": 17}
     request = await submitted(world, GENERATE | {"options": options, "keep_alive": "90s", "raw": True})
@@ -84,6 +133,20 @@ async def test_options_reach_the_worker_by_precedence(world: World) -> None:
     assert (work.num_predict, list(work.stop), work.num_keep, work.shift) == (17, ["###"], 4, True)
     assert (request.model.options.num_ctx, request.model.options.num_gpu) == (1000, -1)
     assert (request.keep_alive.ns, request.gateway) == (90_000_000_000, world.endpoints.tokens(0))
+
+
+async def test_adapters_go_with_the_request_and_a_draft_model_with_the_replica(world: World) -> None:
+    world.store.bundle = store_pb2.Bundle()
+    world.store.bundle.CopyFrom(BUNDLE)
+    world.store.bundle.adapter_paths.append("/a.gguf")
+    world.store.bundle.draft_path = "/d.gguf"
+    request = await submitted(world, GENERATE | {"options": {"draft_num_predict": 3}})
+    work = wire_pb2.Work.FromString(request.work)
+    assert (list(work.adapter_paths), work.draft_tokens, request.model.draft_path) == (["/a.gguf"], 3, "/d.gguf")
+    world.store.bundle.ClearField("adapter_paths")
+    other = await submitted(world, GENERATE)
+    assert other.model == request.model
+    assert not wire_pb2.Work.FromString(other.work).HasField("draft_tokens")
 
 
 async def test_no_keep_alive_leaves_the_replicas_own(world: World) -> None:
@@ -180,6 +243,18 @@ async def test_a_client_that_leaves_cancels_its_request_in_any_state(world: Worl
             await call.chunk()
     call.left.set()
     assert await world.scheduler.cancelled.get() == request.request_id
+    await running
+
+
+async def test_a_client_that_leaves_cancels_all_its_choices(world: World) -> None:
+    call = Call(world.app, "/v1/completions", {"model": "cria", "prompt": ["a", "b"], "stream": True})
+    running = asyncio.create_task(call.run())
+    requests = [await world.running() for _ in range(2)]
+    world.push(requests[1], "some")
+    assert b'"index":' in await call.chunks.get()
+    call.left.set()
+    cancelled = {await world.scheduler.cancelled.get() for _ in range(2)}
+    assert cancelled == {request.request_id for request in requests}
     await running
 
 

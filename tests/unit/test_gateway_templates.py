@@ -50,6 +50,21 @@ async def go(renderer: TemplateRenderer, template: str, think: bool | str | None
     return await renderer.render("go", template, go_variables_of(TALK, GENERATION, think))
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{{ m['content'][0]['text'] }}{% endfor %}",
+        "{% for m in messages %}<{{ m.role }}>{% if m.content is string %}{{ m.content }}{% endif %}{% endfor %}",
+    ],
+)
+async def test_contents_are_texts_or_lists_of_parts_as_the_template_wants_them(
+    renderer: TemplateRenderer, template: str
+) -> None:
+    assert await jinja(renderer, template) == "<user>hi<user>there<assistant><tool>42"
+
+
 async def test_jinja_has_what_hugging_face_templates_use(renderer: TemplateRenderer) -> None:
     template = "{{ bos_token }}{% for m in messages %}{% if loop.last %}{% break %}{% endif %}{{ m.role }};{% endfor %}"
     assert await jinja(renderer, template) == "<s>user;user;assistant;"

@@ -24,7 +24,7 @@ def chat(**body: Any) -> Generation:
 
 def complete(**body: Any) -> Generation:
     content = {"model": "cria", "prompt": "hi", **body}
-    return parse_object(CompletionRequest, json.dumps(content).encode()).generation()
+    return parse_object(CompletionRequest, json.dumps(content).encode()).generations(1)[0]
 
 
 def messages_of(*messages: dict[str, Any]) -> list[Message]:
@@ -197,7 +197,35 @@ def test_completions_always_send_penalties_and_take_zero_top_p_for_none() -> Non
     assert not generation.logprobs
 
 
-def test_a_completions_prompt_is_one_string() -> None:
-    with pytest.raises(ApiError) as caught:
-        complete(prompt=["a", "b"])
+@pytest.mark.parametrize(
+    ("prompt", "texts", "tokens"),
+    [
+        ("a", ["a"], [()]),
+        (["a", "b"], ["a", "b"], [(), ()]),
+        ([1, 2], [""], [(1, 2)]),
+        ([[1], [2, 3]], ["", ""], [(1,), (2, 3)]),
+        (["a", [7]], ["a", ""], [(), (7,)]),
+    ],
+)
+def test_a_completion_has_one_generation_for_each_prompt(
+    prompt: Any, texts: list[str], tokens: list[tuple[int, ...]]
+) -> None:
+    body = parse_object(CompletionRequest, json.dumps({"model": "cria", "prompt": prompt}).encode())
+    generations = body.generations(2)
+    assert [generation.prompt for generation in generations] == texts
+    assert [generation.prompt_tokens for generation in generations] == tokens
+    assert [generation.raw for generation in generations] == [bool(ids) for ids in tokens]
+
+
+@pytest.mark.parametrize("prompt", [1, {}, True, [], [[]], ["a", 1], [1, "a"], [1.5], [[1, [2]]], [True]])
+def test_other_forms_of_a_prompt_are_refused(prompt: Any) -> None:
+    with pytest.raises(ApiError, match=r"^prompt must be a string") as caught:
+        complete(prompt=prompt)
     assert caught.value.status == 400
+
+
+def test_more_prompts_than_allowed_and_tokens_with_a_suffix_are_refused() -> None:
+    with pytest.raises(ApiError, match=r"^more than 1 prompts"):
+        complete(prompt=["a", "b"])
+    with pytest.raises(ApiError, match=r"^suffix needs a prompt of text"):
+        complete(prompt=[1, 2], suffix="b")

@@ -60,7 +60,7 @@ MODEL = pb.ModelSummary(name="cria:latest", modified_at_ns=1_700_000_000_999_999
 def surface(*events: Event | ApiError, models: Sequence[pb.ModelSummary] = (MODEL,)) -> httpx.AsyncClient:
     app = FastAPI()
     app.add_exception_handler(ApiError, on_api_error)
-    app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20))
+    app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20, max_prompts=3))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
 
 
@@ -202,6 +202,28 @@ async def test_a_streamed_completion_with_usage_has_zeros_in_every_chunk_before(
     totals = [chunk["usage"]["total_tokens"] for chunk in chunks[:-1]]
     assert totals == [0, 0, 0, 5]
     assert chunks[-2]["choices"] == []
+
+
+async def test_each_of_several_prompts_is_a_choice_of_a_whole_completion() -> None:
+    reply = await post("/completions", TEXT | {"prompt": ["p", [1, 2]]}, *HELLO)
+    choice = {"text": "Hello <b>", "finish_reason": "stop"}
+    assert reply.json()["choices"] == [choice | {"index": 0}, choice | {"index": 1}]
+    assert reply.json()["usage"] == {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
+
+
+async def test_each_of_several_prompts_is_a_choice_of_a_streamed_completion() -> None:
+    body = TEXT | {"prompt": ["p", "q"], "stream_options": {"include_usage": True}}
+    *chunks, usage, end = await stream("/completions", body, *HELLO)
+    for index in (0, 1):
+        own = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == index]
+        assert [(one["text"], one["finish_reason"]) for one in own] == [("Hel", None), ("lo <b>", None), ("", "stop")]
+    assert (usage["choices"], usage["usage"]["total_tokens"], end) == ([], 10, "[DONE]")
+    assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+async def test_one_prompt_that_fails_fails_the_request() -> None:
+    reply = await post("/completions", TEXT | {"prompt": ["p", "q"]}, Delta("x"), ApiError(503, "no"))
+    assert (reply.status_code, reply.json()["error"]["message"]) == (503, "no")
 
 
 async def test_an_empty_prompt_loads_the_model() -> None:

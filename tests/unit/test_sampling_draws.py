@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.engine.sampling.chain import draw
+from workers.engine.sampling.draw import Draw
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sampling.randomness import uniform
 from workers.engine.sampling.sampler import NO_TOKEN, sample
-from workers.engine.sequence import Sequence, SequenceKey
 
 seeds = st.integers(0, 2**64 - 1)
 
 
-def sequence_with(params: SamplingParams, tokens: list[int] | None = None) -> Sequence:
-    return Sequence(SequenceKey(1, 0), "gateway", tokens or [1], params, 10)
+def draw_with(params: SamplingParams, tokens: list[int] | None = None) -> Draw:
+    return Draw(params, tokens or [1], 0)
 
 
 @given(seeds, st.integers(0, 10**7))
@@ -59,27 +59,27 @@ def test_draws_follow_the_distribution() -> None:
 @pytest.mark.parametrize("temperature", [0.0, -1.0])
 def test_greedy_takes_the_best_and_of_equals_the_first(temperature: float) -> None:
     row = np.array([[0.0, 5.0, 1.0, 5.0]], np.float32)
-    assert sample(row, [sequence_with(SamplingParams(temperature=temperature))]) == [1]
+    assert sample(row, [draw_with(SamplingParams(temperature=temperature))]) == [1]
 
 
 def test_a_tiny_temperature_is_as_good_as_greedy() -> None:
     row = np.random.default_rng(0).normal(size=(1, 500)).astype(np.float32)
     best = int(row.argmax())
-    assert sample(row, [sequence_with(SamplingParams(temperature=1e-30, seed=9))]) == [best]
+    assert sample(row, [draw_with(SamplingParams(temperature=1e-30, seed=9))]) == [best]
 
 
 def test_greedy_and_drawn_rows_of_one_step_do_not_mix() -> None:
     row = np.random.default_rng(1).normal(size=200).astype(np.float32)
     drawn = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, seed=5)
     mixed = [SamplingParams(temperature=0), drawn, SamplingParams(temperature=0), drawn]
-    tokens = sample(np.stack([row] * 4), [sequence_with(params) for params in mixed])
-    (alone,) = sample(row[None, :].copy(), [sequence_with(drawn)])
+    tokens = sample(np.stack([row] * 4), [draw_with(params) for params in mixed])
+    (alone,) = sample(row[None, :].copy(), [draw_with(drawn)])
     assert tokens == [int(row.argmax()), alone, int(row.argmax()), alone]
 
 
 def test_a_penalty_counts_for_greedy_picking_too() -> None:
     row = np.array([[3.0, 2.9, 0.0]], np.float32)
-    assert sample(row, [sequence_with(SamplingParams(temperature=0, presence_penalty=1.0), [0])]) == [1]
+    assert sample(row, [draw_with(SamplingParams(temperature=0, presence_penalty=1.0), [0])]) == [1]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -88,4 +88,4 @@ def test_a_row_without_numbers_gives_no_token_and_leaves_the_others_alone(params
     rows = np.zeros((2, 400), np.float32)
     rows[0] = value
     rows[1, 7] = 50
-    assert sample(rows, [sequence_with(params), sequence_with(params)]) == [NO_TOKEN, 7]
+    assert sample(rows, [draw_with(params), draw_with(params)]) == [NO_TOKEN, 7]

@@ -96,6 +96,43 @@ def test_unloading_what_is_not_loaded_does_nothing() -> None:
     assert drive.said() == []
 
 
+def test_unloading_a_model_that_loads_for_nobody_but_its_own_sake_aborts_the_load() -> None:
+    drive = Drive()
+    drive.submit(1, only_load=True)
+    drive.loading("a", 0.5)
+    drive.said()
+    drive.unload()
+    assert drive.said() == ["stop a"]
+    assert drive.told(1)[-1] == "rejected load_failed: the model was unloaded while it was loading"
+
+    drive.exit()
+    assert drive.residents() == {}
+    drive.submit(2)
+    assert drive.said() == ["start a"]
+
+
+def test_unloading_a_model_that_loads_for_a_generation_serves_that_first() -> None:
+    drive = Drive()
+    drive.submit(1)
+    drive.submit(2, only_load=True)
+    drive.said()
+    drive.unload()
+    assert drive.said() == []
+    drive.ready()
+    assert drive.told(1)[-1] == "running"
+    drive.finish(1)
+    assert drive.said() == ["run 1 on a", "stop a"]
+
+
+def test_unloading_and_then_cancelling_the_last_generation_aborts_the_load() -> None:
+    drive = Drive()
+    drive.submit(1)
+    drive.unload()
+    drive.said()
+    drive.cancel(1)
+    assert drive.said() == ["stop a"]
+
+
 def test_a_failed_load_refuses_all_who_wait_for_it_and_nobody_else() -> None:
     drive = Drive()
     drive.submit(1, "a")

@@ -240,3 +240,13 @@ def test_the_same_weights_with_a_projector_are_another_model() -> None:
     drive.submit(1, spec=spec_of("a"))
     drive.submit(2, spec=spec_of("a", projectors=("/mmproj",)))
     assert drive.said() == ["start a", "start a"]
+
+
+def test_split_models_with_the_same_first_file_are_two_models() -> None:
+    drive = Drive()
+    one, other = spec_of("a"), spec_of("a")
+    one.split_paths.append("/second-of-one")
+    other.split_paths.append("/second-of-other")
+    drive.submit(1, spec=one)
+    drive.submit(2, spec=other)
+    assert drive.said() == ["start a", "start a"]

@@ -81,6 +81,12 @@ def test_capabilities_come_in_ollamas_order() -> None:
     assert found == ["completion", "vision", "audio", "tools", "insert", "thinking"]
 
 
+def test_tokens_for_filling_in_the_middle_insert_whatever_the_template() -> None:
+    marks: dict[str, Value] = {f"tokenizer.ggml.fim_{part}_token_id": 1 for part in ("pre", "suf", "mid")}
+    assert detect(header(**marks), go=GO_PLAIN) == ["completion", "insert"]
+    assert detect(header(**dict(list(marks.items())[:2])), go=GO_PLAIN) == ["completion"]
+
+
 def test_only_the_chosen_template_counts() -> None:
     assert detect(go=GO_INSERT, jinja=JINJA_TOOLS) == ["completion", "insert"]
 

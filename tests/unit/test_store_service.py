@@ -130,6 +130,20 @@ async def test_shows_the_modelfile_and_the_parameters(store: store_pb2_grpc.Stor
     assert list(reply.licenses) == ["MIT", "Apache-2.0\nsecond line"]
 
 
+async def test_adapters_and_a_draft_model_are_resolved_and_shown(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder
+) -> None:
+    layers = [folder.weights(tokens=tokens) for tokens in (9, 10, 11, 12)]
+    for layer, kind in zip(layers, ("model", "adapter", "adapter", "draft"), strict=True):
+        layer["mediaType"] = f"application/vnd.ollama.image.{kind}"
+    paths = [str(folder.root / "blobs" / layer["digest"].replace(":", "-")) for layer in layers]
+    folder.install("registry.ollama.ai/library/tuned/latest", *layers)
+    bundle = await resolve(store, "tuned")
+    assert [bundle.model_path, *bundle.adapter_paths, bundle.draft_path] == paths
+    lines = (await store.Show(pb.ShowRequest(name="tuned"))).modelfile.splitlines()
+    assert lines[4:8] == [f"FROM {paths[0]}", f"ADAPTER {paths[1]}", f"ADAPTER {paths[2]}", f"DRAFT {paths[3]}"]
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 async def test_shows_arrays_only_when_verbose(store: store_pb2_grpc.StoreAsyncStub, verbose: bool) -> None:
     reply = await store.Show(pb.ShowRequest(name="tiny:8b", verbose=verbose))
@@ -166,6 +180,8 @@ async def test_damaged_models_are_a_failed_precondition_without_paths(
         "missing": [missing],
         "empty": [],
         "projector": [good, folder.layer("projector", b"garbage")],
+        "adapter": [good, folder.layer("adapter", b"garbage")],
+        "draft": [good, folder.layer("draft", b"garbage")],
         "params": [good, folder.layer("params", b"[1]")],
     }
     for name, layers in damaged.items():

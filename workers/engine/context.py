@@ -1,12 +1,15 @@
 """The context that generates: KV cache and compute buffers. The one that embeds is in `embedding_context`."""
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engine.abort import AbortFlag
 from workers.engine.llama import C, LoadError
+from workers.engine.memory import Memory
 from workers.engine.model import Model
 from workers.engine.rows import Batch
 
@@ -24,7 +27,12 @@ KV_CACHE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ContextOptions:
-    """How to make the context. `ctx_per_sequence` is in tokens; llama.cpp rounds it up to a multiple of 256."""
+    """How to make the context. `ctx_per_sequence` is in tokens; llama.cpp rounds it up to a multiple of 256.
+
+    `shared_cells` = 0 gives each sequence a KV stream of its own, so that a token attends to the cells of its own
+    sequence only. Else all sequences share so many cells (tokens): memory for what is used instead of what could be,
+    but every token looks at all of them, and the cells can run out.
+    """
 
     sequences: int
     ctx_per_sequence: int
@@ -32,39 +40,65 @@ class ContextOptions:
     threads: int
     flash_attention: bool | None = None
     kv_cache_type: str = "f16"
+    shared_cells: int = 0
+    draft_rows: int = 0  # rows of a batch that want logits beside one for each sequence
 
 
 class Context:
-    """The KV cache and the compute buffers of one model: `sequences` streams of their own (not unified, so that a
-    token attends to the cells of its own sequence only)."""
+    """The KV cache and the compute buffers of one model."""
 
     def __init__(self, model: Model, options: ContextOptions) -> None:
         """Raises LoadError when there is not enough memory, or the options do not fit the model."""
         params = C.llama_context_default_params()
-        params.n_ctx = options.sequences * _padded(options.ctx_per_sequence)
+        params.n_ctx = options.shared_cells or options.sequences * _padded(options.ctx_per_sequence)
         params.n_seq_max = options.sequences
         params.n_batch = params.n_ubatch = options.batch_tokens
-        params.n_outputs_max = options.sequences  # else room for the logits of every prompt token is made
+        # else room for the logits of every prompt token is made
+        params.n_outputs_max = min(options.sequences + options.draft_rows, options.batch_tokens)
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.type_k = params.type_v = _kv_cache_type(options.kv_cache_type)
-        params.kv_unified = False
+        params.kv_unified = options.shared_cells > 0
         params.swa_full = False
         params.no_perf = True
         self.pointer = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise LoadError("llama.cpp could not make the context")
-        self._memory = C.llama_get_memory(self.pointer)
+        self.batch_tokens = options.batch_tokens
+        self.shares_cells = options.shared_cells > 0
+        self.memory = Memory(self.pointer, model)
         self._vocabulary_size = model.vocabulary.size
         # the same function with the address as a plain number, so that a view of it is made only when it has changed
         self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))
         self._logits_at: tuple[int, NDArray[np.float32]] = (0, np.empty((0, self._vocabulary_size), np.float32))
-        self.batch_tokens = options.batch_tokens
-        self.can_shift: bool = C.llama_memory_can_shift(self._memory)
+        self._abort = AbortFlag(self.pointer)
+        self._model = model
+        self._adapters: tuple[str, ...] = ()
 
     def decode(self, batch: Batch) -> int:
         """Computes the batch. 0 = done, 1 = no room in the KV cache, 2 = aborted, negative = failed."""
-        return C.llama_decode(self.pointer, batch.struct)
+        return self.compute(lambda: C.llama_decode(self.pointer, batch.struct))
+
+    def compute(self, decode: Callable[[], int]) -> int:
+        """Runs anything that decodes with this context; results as of `decode`."""
+        self._abort.lower()
+        result = decode()
+        self.memory.copying.clear()
+        return result
+
+    def abort(self) -> None:
+        """Ends the running decode at its next node of the graph. Called from another thread."""
+        self._abort.raise_()
+
+    def use_adapters(self, paths: tuple[str, ...]) -> None:
+        """Applies these LoRA adapters, and no others, from the next decode on. Raises LoadError."""
+        if paths == self._adapters:
+            return
+        adapters = [self._model.adapter(path) for path in paths]
+        count = len(adapters)
+        pointers, scales = (C.llama_adapter_lora_p_ctypes * count)(*adapters), (ctypes.c_float * count)(*[1.0] * count)
+        C.llama_set_adapters_lora(self.pointer, pointers, count, scales)
+        self._adapters = paths
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""
@@ -73,25 +107,6 @@ class Context:
             pointer = ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
             self._logits_at = address, np.ctypeslib.as_array(pointer, (rows, self._vocabulary_size))
         return self._logits_at[1][:rows]
-
-    def keep(self, sequence: int, length: int) -> bool:
-        """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where the model's memory
-        cannot be cut there (recurrent models, or a sliding window that has moved on)."""
-        cut = C.llama_memory_seq_rm(self._memory, sequence, length, -1)
-        if length == 0 or (cut and C.llama_memory_seq_pos_min(self._memory, sequence) == 0):
-            return True
-        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
-        return False
-
-    def copy(self, source: int, target: int) -> None:
-        """Makes the target a copy of the source, computed at the next decode. Streams are copied whole."""
-        C.llama_memory_seq_rm(self._memory, target, -1, -1)
-        C.llama_memory_seq_cp(self._memory, source, target, -1, -1)
-
-    def shift(self, sequence: int, start: int, end: int) -> None:
-        """Drops positions [start, end) and moves what follows down to close the gap."""
-        C.llama_memory_seq_rm(self._memory, sequence, start, end)
-        C.llama_memory_seq_add(self._memory, sequence, end, -1, start - end)
 
 
 def _padded(tokens: int) -> int:

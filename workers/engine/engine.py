@@ -1,74 +1,103 @@
 """The engine loop: plan a step, compute it, pick tokens; while it computes, hand out the tokens of the step before."""
 
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from workers.engine.batch import Plan, plan_step
+from workers.engine.admission import Admission, Limits
+from workers.engine.batch import Plan, plan_decodes, plan_prompts
 from workers.engine.companion import Companion
 from workers.engine.context import Context
-from workers.engine.grammar import Constraint, GrammarError, Grammars
-from workers.engine.logprobs import Distribution, TokenLogprobs
+from workers.engine.drafting.model import DraftModel
+from workers.engine.drafting.speculation import Speculation
+from workers.engine.grammar import Grammars
+from workers.engine.llama import LoadError
+from workers.engine.media import MediaEncoder, decode_cells
 from workers.engine.model import Model
 from workers.engine.pace import Pace
-from workers.engine.prefix import choose_start
+from workers.engine.parking import Parking
+from workers.engine.picking import Picker
+from workers.engine.pieces import Piece, Taken, piece_of
 from workers.engine.rows import Batch
-from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
+from workers.engine.turns import Turns
 
 CONTEXT_RESERVE = 4
 """Tokens that a context shift leaves room for beside what it keeps, as llama-server does."""
 
+Meanwhile: TypeAlias = Callable[[list[Piece]], None]
+"""Gets the pieces of the step before while a step computes."""
+
+ABORTED = 2
+NO_CELLS = 1
+"""Results of a decode that ended before its time, and of one that found no room in the KV cache."""
+
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """What one step gave one sequence. `ended` on the last piece."""
+class EngineOptions:
+    """How to serve. Beside running decodes a step computes at most `prefill_chunk` prompt tokens, and takes no longer
+    than `max_gap` plain decode steps."""
 
-    sequence: Sequence
-    tokens: tuple[int, ...]
-    text: str
-    ended: bool = False
-    logprobs: tuple[TokenLogprobs, ...] = ()
-
-    @property
-    def request(self) -> Sequence:
-        return self.sequence
+    slots: int
+    num_ctx: int  # tokens of one sequence at most
+    prefill_chunk: int
+    max_gap: float = 3.0
+    draft_tokens: int = 0  # for one sequence and step at most, where the request does not say otherwise
+    draft_rows: int = 0  # for all sequences of a step together
+    checkpoint_interval: int = 1024
 
 
 @dataclass(slots=True)
 class Counters:
-    """Since the start."""
+    """Since the start, and what is parked now."""
 
     prefill_tokens: int = 0
     decode_tokens: int = 0
     decode_steps: int = 0
     cached_tokens: int = 0  # of prompts, not computed because the KV cache held them
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    preemptions: int = 0
+    parked_bytes: int = 0
+    parked_states: int = 0
 
 
 class Engine:
     """Runs any number of sequences over one context. Not thread-safe: one thread calls it."""
 
     def __init__(
-        self, model: Model, context: Context, capacity: int, num_ctx: int, prefill_chunk: int, max_gap: float = 3.0
+        self,
+        model: Model,
+        context: Context,
+        options: EngineOptions,
+        *,
+        parking: Parking | None = None,
+        media: MediaEncoder | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
-        """`num_ctx` are the tokens of one sequence at most. Beside running decodes a step computes at most
-        `prefill_chunk` prompt tokens, and takes no longer than `max_gap` plain decode steps."""
         self._vocabulary = model.vocabulary
         self._context = context
+        self._memory = context.memory
+        self._num_ctx = options.num_ctx
         self._companion = Companion()
         self._batch = Batch(context.batch_tokens)
-        self._slots = Slots(capacity)
-        self._waiting: deque[Sequence] = deque()
-        self._grammars = Grammars(model.vocabulary)
-        self._compiling: dict[SequenceKey, Future[Constraint]] = {}
+        self._slots = Slots(options.slots, consecutive=not context.shares_cells)
+        self._parking = parking if parking is not None else Parking(0)  # one without states is false
+        limits = Limits(options.num_ctx, model.vocabulary.size, options.checkpoint_interval)
+        self._admission = Admission(context, self._slots, self._parking, Grammars(model.vocabulary), media, limits)
+        longest = options.draft_tokens if self._memory.cuttable else 0
+        rows = options.draft_rows if self._memory.cuttable else 0
+        self._speculation = Speculation(longest, rows, options.num_ctx, draft)
+        self._picker = Picker(context, model.vocabulary, self._speculation, self._companion)
+        self._turns = Turns()
         self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
-        self._fresh: list[Sequence] = []  # sampled a token that was not handed out yet
-        self._num_ctx = num_ctx
-        self.pace = Pace(max_gap, prefill_chunk)
-        self.counters = Counters()
+        self._computing: list[Sequence] = []  # in the decode that runs
+        self._taken: list[Taken] = []  # not handed out yet
+        self._prompts_computed = False  # by the step before
+        self._counters = Counters()
+        self.pace = Pace(options.max_gap, options.prefill_chunk)
 
     # ---- what the worker calls ----
 
@@ -78,16 +107,26 @@ class Engine:
 
     @property
     def slots_busy(self) -> int:
-        return len(self._slots)
+        return sum(sequence.finish is None for sequence in self._slots)
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._admission)
 
     @property
     def cells_used(self) -> int:
-        """Tokens in the KV cache."""
-        return sum(sequence.computed for sequence in self._slots)
+        """Tokens of running sequences in the KV cache."""
+        return sum(sequence.computed for sequence in self._slots if sequence.finish is None)
+
+    @property
+    def counters(self) -> Counters:
+        counters = self._counters
+        counters.cached_tokens = self._admission.cached_tokens
+        counters.preemptions = self._admission.preemptions
+        counters.drafted_tokens = self._speculation.drafted
+        counters.accepted_tokens = self._speculation.accepted
+        counters.parked_bytes, counters.parked_states = self._parking.bytes, len(self._parking)
+        return counters
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for."""
@@ -100,182 +139,192 @@ class Engine:
     def add(self, sequence: Sequence) -> None:
         """Takes a request. One that cannot run ends with an error at the next step."""
         self._alive[sequence.key] = sequence
-        self._waiting.append(sequence)
-        if not sequence.prompt:
-            sequence.end(FinishReason.ERROR, "the prompt is empty")
-        elif len(sequence.prompt) > self._num_ctx:
-            sequence.end(FinishReason.ERROR, "the prompt is longer than the context length")
-        elif min(sequence.prompt) < 0 or max(sequence.prompt) >= self._vocabulary.size:
-            sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary")
-        elif 0 <= sequence.num_predict <= sequence.resumed and sequence.resumed:
-            sequence.end(FinishReason.LENGTH)
-        elif sequence.grammar:
-            self._compiling[sequence.key] = self._grammars.compile(sequence.grammar)
+        self._admission.add(sequence)
 
     def cancel(self, key: SequenceKey) -> None:
-        """Ends a sequence at the next step."""
+        """Ends a sequence at the next step; the decode that runs is aborted where nobody else is in it."""
         if key in self._alive:
             self._alive[key].end(FinishReason.CANCELLED)
+            self._abort_unwanted()
 
-    def step(self, meanwhile: Callable[[list[Piece]], None]) -> bool:
+    def step(self, meanwhile: Meanwhile) -> bool:
         """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
         False when there was nothing to compute."""
-        self._admit()
-        plan = plan_step(self._slots, self._context.batch_tokens, self._prefill_chunk())
-        if not plan.tokens:
+        self._admission.admit()
+        for sequence in self._slots:
+            self._make_room(sequence)
+        group = self._next_group()
+        decoding = [sequence for sequence in group if sequence.decoding]
+        prefilling = [sequence for sequence in group if not sequence.decoding]
+        if prefilling and not (decoding and self._prompts_computed):
+            self._prompts_computed = True
+            self._step_of_prompts(prefilling, beside_streams=bool(decoding), meanwhile=meanwhile)
+        elif decoding:
+            self._prompts_computed = False
+            self._step_of_decodes(decoding, meanwhile)
+        else:
             meanwhile(self._collect())
             return False
+        return True
+
+    # ---- the kinds of step ----
+
+    def _step_of_decodes(self, decoding: list[Sequence], meanwhile: Meanwhile) -> None:
+        """The next token of every stream, and more where drafts are right."""
+        began = time.monotonic_ns()
+        self._speculation.propose(decoding, self._context.batch_tokens - len(decoding))
+        plan = plan_decodes(decoding)
+        drafted = len(plan.tokens) > len(decoding)
+        elapsed = self._decode(plan, meanwhile)
+        if elapsed and not drafted:
+            self.pace.observe_decode(elapsed, len(decoding))
+        if elapsed:
+            tokens = sum(len(taken.tokens) for taken in self._taken)
+            self._speculation.observe(len(decoding), tokens, time.monotonic_ns() - began)
+
+    def _step_of_prompts(self, prefilling: list[Sequence], *, beside_streams: bool, meanwhile: Meanwhile) -> None:
+        """The next image or sound, or chunks of prompts: as long as streams can wait, where there are any."""
+        batch_tokens = self._context.batch_tokens
+        room = min(batch_tokens, self.pace.chunk(len(prefilling))) if beside_streams else batch_tokens
+        eldest = min(prefilling, key=lambda sequence: sequence.timings.prefill_began)
+        if eldest.span is not None:
+            self._step_of_span(eldest, room, meanwhile)
+            return
+        plan = plan_prompts([sequence for sequence in prefilling if sequence.span is None], room)
+        elapsed = self._decode(plan, meanwhile)
+        if elapsed:
+            self._counters.prefill_tokens += plan.chunk_tokens
+            self.pace.observe_prompts(elapsed, plan.chunk_tokens)
+            for sequence, _ in plan.chunks:
+                self._admission.checkpoint(sequence)
+
+    def _decode(self, plan: Plan, meanwhile: Meanwhile) -> int:
+        """Decodes a batch, and picks a token for each row that wants one. The nanoseconds that the decode took, 0 =
+        it gave nothing."""
+        sequences = [sequence for sequence, _ in plan.chunks]
         plan.write(self._batch)
-        constrained = [(row, s.constraint) for row, s in enumerate(plan.sampled) if s.constraint is not None]
+        began = time.monotonic_ns()
+        result = self._compute(sequences, lambda: self._context.decode(self._batch), meanwhile)
+        elapsed = time.monotonic_ns() - began
+        if result != 0:
+            self._recover(sequences, result)
+            return 0
+        plan.advance()
+        self._taken = self._picker.pick(plan)
+        self._counters.decode_steps += 1
+        self._counters.decode_tokens += sum(len(taken.tokens) for taken in self._taken)
+        return elapsed
+
+    def _step_of_span(self, sequence: Sequence, room: int, meanwhile: Meanwhile) -> None:
+        """Puts a piece of an image or sound into the KV cache, of at most `room` cells; all of it, where its cells look
+        at each other."""
+        span, context = sequence.span, self._context
+        assert span is not None
+        start = sequence.computed - span.start
+        cells = range(start, span.cells if span.chunk.whole else min(start + room, span.cells))
+
+        def decode() -> int:
+            place = sequence.position, sequence.slot
+            return context.compute(lambda: decode_cells(context.pointer, span, cells, *place))
+
+        began = time.monotonic_ns()
+        result = self._compute([sequence], decode, meanwhile)
+        if result != 0:
+            self._recover([sequence], result)
+            return
+        sequence.computed += len(cells)
+        self._counters.prefill_tokens += len(cells)
+        self.pace.observe_prompts(time.monotonic_ns() - began, len(cells))
+
+    def _compute(self, sequences: list[Sequence], decode: Callable[[], int], meanwhile: Meanwhile) -> int:
+        """Decodes; while that runs, the host's work for the step before is done, and masks for this one."""
 
         def work() -> None:
             meanwhile(self._collect())
-            for _, constraint in constrained:
-                constraint.compute_mask()
+            self._abort_unwanted()
+            for sequence in sequences:
+                if sequence.constraint is not None:
+                    sequence.constraint.compute_masks(sequence.draft)
+                elif not sequence.decoding:
+                    sequence.drafting.lookup.index(sequence.tokens)
 
-        self._companion.start(work)
-        began = time.monotonic_ns()
-        result = self._context.decode(self._batch)
-        elapsed = time.monotonic_ns() - began
+        def listen() -> None:
+            meanwhile([])
+            self._abort_unwanted()
+
+        self._computing = sequences
+        self._companion.start(work, listen)
+        result = decode()
         self._companion.wait()
-        if result == 0:
-            self._count(plan, elapsed)
-            self._sample(plan, constrained)
-        else:
-            self._fail(plan, result)
-        return True
+        self._computing = []
+        return result
 
     # ---- the parts of a step ----
 
-    def _admit(self) -> None:
-        """Lets ended sequences go, gives free slots to waiting ones, keeps the slots dense."""
-        for sequence in [sequence for sequence in self._slots if sequence.finish is not None]:
-            self._slots.release(sequence)
-        for sequence in list(self._waiting):
-            if self._slots.full:
-                break
-            if self._is_ready(sequence):
-                self._waiting.remove(sequence)
-                self._begin(sequence)
-        for source, target in self._slots.close_old_gaps():
-            self._context.copy(source, target)
-        for sequence in self._slots:
-            self._make_room(sequence)
-
-    def _is_ready(self, sequence: Sequence) -> bool:
-        """Whether a waiting sequence can begin: one with a grammar waits until that is compiled."""
-        if sequence.finish is not None:
-            return False
-        compiling = self._compiling.get(sequence.key)
-        if compiling is None:
-            return True
-        if not compiling.done():
-            return False
-        del self._compiling[sequence.key]
-        try:
-            sequence.constraint = compiling.result()
-        except GrammarError as error:
-            sequence.end(FinishReason.ERROR, f"the grammar cannot be compiled: {error}")
-        return sequence.finish is None
-
-    def _begin(self, sequence: Sequence) -> None:
-        """Gives a sequence a slot, with as much of its prompt computed as the KV cache holds."""
-        start = choose_start(self._slots, sequence.prompt)
-        if start.copy_from >= 0:
-            self._context.copy(start.copy_from, start.slot.id)
-        kept = self._context.keep(start.slot.id, start.cached)
-        self._slots.take(start.slot, sequence)
-        sequence.computed = sequence.cached = start.cached if kept else 0
-        self.counters.cached_tokens += sequence.cached
-        sequence.timings.prefill_began = time.monotonic_ns()
-
-    def _prefill_chunk(self) -> int:
+    def _next_group(self) -> list[Sequence]:
+        """The sequences that the next step can compute together, ascending slots: those with the same adapters."""
         alive = [sequence for sequence in self._slots if sequence.finish is None]
-        decoding = sum(sequence.decoding for sequence in alive)
-        return self.pace.chunk(decoding, len(alive) - decoding)
+        if not alive:
+            return []
+        adapters = self._turns.next([sequence.adapters for sequence in alive])
+        group = [sequence for sequence in alive if sequence.adapters == adapters]
+        try:
+            self._context.use_adapters(adapters)
+        except LoadError as error:
+            for sequence in group:
+                sequence.end(FinishReason.ERROR, str(error))
+            return []
+        return group
 
     def _make_room(self, sequence: Sequence) -> None:
         """Shifts the context of a sequence that has filled it, or ends the sequence."""
-        if len(sequence.tokens) <= self._num_ctx or not sequence.decoding:
+        if len(sequence.tokens) <= self._num_ctx or not sequence.generated or sequence.finish is not None:
             return
-        if not (sequence.shift and self._context.can_shift):
+        if not (sequence.shift and self._memory.can_shift and sequence.decoding):
             sequence.end(FinishReason.LENGTH)
             return
         keep = len(sequence.prompt) if sequence.num_keep < 0 else sequence.num_keep + self._vocabulary.adds_bos
         keep = min(keep, self._num_ctx - CONTEXT_RESERVE)
         discard = max((sequence.computed - keep) // 2, 1)
-        self._context.shift(sequence.slot, keep, keep + discard)
+        self._memory.shift(sequence.slot, keep, keep + discard)
         sequence.discard(keep, keep + discard)
 
-    def _sample(self, plan: Plan, constrained: list[tuple[int, Constraint]]) -> None:
-        plan.advance()
-        if not plan.sampled:
+    # ---- when a decode gives nothing ----
+
+    def _abort_unwanted(self) -> None:
+        """Aborts the decode that runs when all that it computes for have ended."""
+        if self._computing and all(sequence.finish is not None for sequence in self._computing):
+            self._context.abort()
+
+    def _recover(self, sequences: list[Sequence], result: int) -> None:
+        """Makes room where that was lacking, else the requests of the step fail; the worker serves on."""
+        for sequence in sequences:
+            sequence.draft = []
+        if result == NO_CELLS and self._admission.make_room():
             return
-        logits = self._context.logits(len(plan.sampled))
-        asked = {row: Distribution(logits[row]) for row, s in enumerate(plan.sampled) if s.logprobs is not None}
-        for row, constraint in constrained:
-            constraint.apply(logits[row])
-        tokens = sample_shared(logits, plan.sampled, self._companion)
-        for row, distribution in asked.items():
-            plan.sampled[row].told = distribution.tell(tokens[row], plan.sampled[row].logprobs or 0)
-        for sequence, token in zip(plan.sampled, tokens, strict=True):
-            if sequence.finish is not None:  # cancelled, or a stop string was found, while this step computed
+        for sequence in sequences:
+            if result == NO_CELLS and sequence.generated:
+                sequence.end(FinishReason.LENGTH)
+            elif result == NO_CELLS:
+                sequence.end(FinishReason.ERROR, "the prompt needs more cells than the KV cache has", invalid=True)
+            elif result == ABORTED and self._memory.keep(sequence.slot, sequence.position):
                 continue
-            if token == NO_TOKEN:
-                sequence.end(FinishReason.ERROR, "the model computed logits that are not numbers")
-                continue
-            self._accept(sequence, token)
-            self._fresh.append(sequence)
+            else:
+                sequence.computed = 0  # what its cells hold now is unknown
+                sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
 
-    def _accept(self, sequence: Sequence, token: int) -> None:
-        sequence.append(token)
-        if token in self._vocabulary.end_of_generation:
-            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
-        elif sequence.constraint is not None:
-            try:
-                sequence.constraint.accept(token)
-            except GrammarError as error:
-                sequence.end(FinishReason.ERROR, str(error))
-            if sequence.constraint.complete:
-                sequence.end(FinishReason.STOP)
-
-    def _fail(self, plan: Plan, result: int) -> None:
-        """llama_decode refused the batch: the requests in it fail, the worker serves on."""
-        for sequence, _ in plan.chunks:
-            sequence.computed = 0  # what its cells hold now is unknown
-            sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
+    # ---- handing out ----
 
     def _collect(self) -> list[Piece]:
         """Text for the tokens of the last step, and the ends of sequences."""
-        pieces = [self._piece(sequence) for sequence in self._fresh]
-        fresh = {sequence.key for sequence in self._fresh}
+        pieces = [piece_of(taken, self._vocabulary) for taken in self._taken]
+        fresh = {taken.sequence.key for taken in self._taken}
         for sequence in self._alive.values():
             if sequence.finish is not None and sequence.key not in fresh:
                 pieces.append(Piece(sequence, (), sequence.text.end(), ended=True))
-        self._fresh.clear()
-        self._forget([piece.sequence for piece in pieces if piece.ended])
+        self._taken.clear()
+        for piece in pieces:
+            if piece.ended:
+                del self._alive[piece.sequence.key]
+                self._admission.remove(piece.sequence)
         return pieces
-
-    def _piece(self, sequence: Sequence) -> Piece:
-        token, text = sequence.tokens[-1], sequence.text
-        said = text.feed(self._vocabulary.piece(token)) if token not in self._vocabulary.end_of_generation else ""
-        if text.stopped:
-            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
-        ended = sequence.finish is not None
-        told = () if sequence.told is None else (sequence.told,)
-        return Piece(sequence, (token,), said + text.end() if ended else said, ended, told)
-
-    def _forget(self, ended: list[Sequence]) -> None:
-        for sequence in ended:
-            del self._alive[sequence.key]
-            self._compiling.pop(sequence.key, None)
-            if sequence in self._waiting:
-                self._waiting.remove(sequence)
-
-    def _count(self, plan: Plan, elapsed_ns: int) -> None:
-        decoded = sum(sequence.decoding for sequence in plan.sampled)
-        prefilled = len(plan.tokens) - decoded
-        self.counters.decode_tokens += decoded
-        self.counters.prefill_tokens += prefilled
-        self.counters.decode_steps += 1
-        self.pace.observe(elapsed_ns, decoded=decoded, prefilled=prefilled)

@@ -27,7 +27,8 @@ class Constraint:
 
     def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
         self._matcher = matcher
-        self._mask: NDArray[np.int32] = np.zeros((vocabulary_size + 31) // 32, np.int32)
+        self._masks: NDArray[np.int32] = np.zeros((1, (vocabulary_size + 31) // 32), np.int32)
+        self._known = 0  # masks that were computed
         self._vocabulary_size = vocabulary_size
 
     @property
@@ -35,19 +36,42 @@ class Constraint:
         """Whether nothing may follow."""
         return self._matcher.is_stopped()
 
-    def compute_mask(self) -> None:
-        """Finds the tokens that may come next."""
-        cast(Any, self._matcher).unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+    def forced(self) -> list[int]:
+        """The tokens that come next in any case, as the vocabulary would have them written."""
+        return self._matcher.compute_ff_tokens()
 
-    def apply(self, row: NDArray[np.float32]) -> None:
-        """Rules out all others in a row of logits (vocabulary,)."""
-        allowed = np.unpackbits(self._mask.view(np.uint8), count=self._vocabulary_size, bitorder="little")
-        np.copyto(row, -np.inf, where=allowed == 0)
+    def compute_masks(self, draft: list[int]) -> None:
+        """Finds the tokens that may come next, and those after each token of a draft."""
+        if len(draft) >= len(self._masks):
+            self._masks = np.zeros((len(draft) + 1, self._masks.shape[1]), np.int32)
+        self._compute_mask(0)
+        self._known, consumed = 1, 0
+        for token in draft:
+            if self._matcher.try_consume_tokens([token]) == 0:
+                break  # the sampler cannot pick it, so what would follow does not matter
+            consumed += 1
+            if self._matcher.is_stopped():
+                break
+            self._compute_mask(consumed)
+            self._known += 1
+        if consumed:
+            self._matcher.rollback(consumed)
+
+    def apply(self, row: NDArray[np.float32], ahead: int = 0) -> None:
+        """Rules out all others in the row of logits (vocabulary,) after the first `ahead` tokens of the draft."""
+        if ahead < self._known:
+            mask = self._masks[ahead].view(np.uint8)
+            allowed = np.unpackbits(mask, count=self._vocabulary_size, bitorder="little")
+            np.copyto(row, -np.inf, where=allowed == 0)
 
     def accept(self, token: int) -> None:
         """Takes the token that was picked. Raises GrammarError when the grammar does not have it."""
         if not self._matcher.consume_token(token):
             raise GrammarError(self._matcher.get_error())
+
+    def _compute_mask(self, index: int) -> None:
+        mask = self._masks[index]
+        cast(Any, self._matcher).unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
 
 
 class Grammars:

@@ -1,4 +1,4 @@
-"""What llama.cpp says: its warnings in our log, its reasons for a failed load, and the sizes of its buffers."""
+"""What llama.cpp and mtmd say: their warnings in our log, reasons for a failed load, and the sizes of their buffers."""
 
 import ctypes
 import re
@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import llama_cpp.llama_cpp as _untyped
+import llama_cpp.mtmd_cpp as _untyped_mtmd
 
 from remuda.logs import get_logger
 
 C: Any = _untyped
+M: Any = _untyped_mtmd
 log = get_logger()
 
 WARN, ERROR = 3, 4
 MIB = 1 << 20
 LINES_KEPT = 20
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")
+_PROJECTOR_BACKEND = re.compile(r"CLIP using (\S+) backend")
+_PROJECTOR_WEIGHTS = re.compile(r"load_hparams: model size:\s*([\d.]+) MiB")
 _NOISE = ("llama_model_load_from_file_impl: ", "llama_model_load: ")
 
 
@@ -36,8 +40,10 @@ class EngineLog:
         self._errors: deque[str] = deque(maxlen=LINES_KEPT)
         self._buffers: dict[tuple[int, str, str], float] = {}
         self._context = 0
+        self._projector_backend = "CPU"
         self._callback = C.llama_log_callback(self._receive)  # llama.cpp keeps the pointer, so we keep the object
         C.llama_log_set(self._callback, ctypes.c_void_p(0))
+        M.mtmd_helper_log_set(self._callback, None)
 
     def explain(self, failure: str) -> str:
         """The failure with the first thing that llama.cpp complained about."""
@@ -56,8 +62,11 @@ class EngineLog:
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
         if found := _BUFFER.search(line):
-            backend, kind, mib = found.groups()
-            self._buffers[self._context, backend, kind] = float(mib)
+            self._count(*found.groups())
+        elif found := _PROJECTOR_BACKEND.search(line):
+            self._projector_backend = found[1]
+        elif found := _PROJECTOR_WEIGHTS.search(line):
+            self._buffers[self._context, self._projector_backend, "projector"] = float(found[1])
         if level == ERROR and line:
             self._errors.append(_without_paths(line))
             log.error("llama.cpp", message=line)
@@ -65,6 +74,11 @@ class EngineLog:
             log.warning("llama.cpp", message=line)
         elif self._verbose and line.strip("."):
             log.debug("llama.cpp", message=line)
+
+    def _count(self, backend: str, kind: str, mib: str) -> None:
+        """Weights are told once for each file of a split model, all else anew whenever it changes."""
+        key = self._context, backend, kind
+        self._buffers[key] = float(mib) + (self._buffers.get(key, 0) if kind == "model" else 0)
 
 
 def _is_host(backend: str) -> bool:

@@ -12,15 +12,36 @@ ALL_LAYERS = -1
 VALUE_BYTES = 256
 """Room for one value of the model's metadata, of those that are asked for."""
 
+SPLIT_MODES = {
+    "none": "LLAMA_SPLIT_MODE_NONE",
+    "layer": "LLAMA_SPLIT_MODE_LAYER",
+    "row": "LLAMA_SPLIT_MODE_ROW",
+    "tensor": "LLAMA_SPLIT_MODE_TENSOR",
+}
+NUMA_STRATEGIES = {
+    "off": "GGML_NUMA_STRATEGY_DISABLED",
+    "distribute": "GGML_NUMA_STRATEGY_DISTRIBUTE",
+    "isolate": "GGML_NUMA_STRATEGY_ISOLATE",
+    "numactl": "GGML_NUMA_STRATEGY_NUMACTL",
+    "mirror": "GGML_NUMA_STRATEGY_MIRROR",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How to load the weights."""
+    """How to load the weights. RoPE settings and the like come from the GGUF file alone."""
 
     path: str
+    split_paths: tuple[str, ...] = ()
+    """The further files of a model that is split into several, in order."""
     gpu_layers: int = ALL_LAYERS
-    main_gpu: int | None = None
+    split_mode: str = "none"
+    """How the model spreads over the GPUs that this process sees: one of SPLIT_MODES."""
+    tensor_split: tuple[float, ...] = ()
+    """Proportions on these GPUs; empty = by their free memory."""
     use_mmap: bool | None = None
+    mlock: bool = False
+    direct_io: bool = False
 
 
 class Model:
@@ -29,25 +50,23 @@ class Model:
     def __init__(self, options: ModelOptions, on_progress: Callable[[float], None]) -> None:
         """Raises LoadError when llama.cpp cannot load the file; its log says why."""
         C.llama_backend_init()
-        params = C.llama_model_default_params()
-        params.n_gpu_layers = options.gpu_layers
-        if options.main_gpu is not None:
-            params.main_gpu = options.main_gpu
-        if options.use_mmap is not None:
-            params.load_mode = C.LLAMA_LOAD_MODE_MMAP if options.use_mmap else C.LLAMA_LOAD_MODE_NONE
+        params = _params(options)
 
         def progressed(fraction: float, _: Any) -> bool:
             on_progress(fraction)
             return True
 
-        callback = C.llama_progress_callback(progressed)
-        params.progress_callback = callback
-        self.pointer = C.llama_model_load_from_file(options.path.encode(), params)
+        params.progress_callback = C.llama_progress_callback(progressed)
+        self.pointer = _load([options.path, *options.split_paths], params)
         if not self.pointer:
             raise LoadError("llama.cpp could not load the model")
         self.vocabulary = Vocabulary(C.llama_model_get_vocab(self.pointer))
         self.size: int = C.llama_model_size(self.pointer)
         self.pooling = self._pooling()
+        self.recurrent: bool = C.llama_model_is_recurrent(self.pointer) or C.llama_model_is_hybrid(self.pointer)
+        self.window: int = C.llama_model_n_swa(self.pointer)
+        """Tokens that layers with a sliding window attend to; 0 = there are none."""
+        self._adapters: dict[str, Any] = {}
 
     def _pooling(self) -> int | None:
         """How the model makes one vector of its tokens' (llama_pooling_type); None = it is made to generate."""
@@ -59,3 +78,58 @@ class Model:
         buffer = ctypes.create_string_buffer(VALUE_BYTES)
         C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
         return buffer.value.decode()
+
+    def adapter(self, path: str) -> Any:
+        """The LoRA adapter of this GGUF file, loaded at its first use. Raises LoadError."""
+        known = self._adapters.get(path)
+        if known is None:
+            known = C.llama_adapter_lora_init(self.pointer, path.encode())
+            if not known:
+                raise LoadError("llama.cpp could not load the adapter: it is broken, or made for another model")
+            self._adapters[path] = known
+        return known
+
+
+def use_numa(strategy: str) -> None:
+    """Tells llama.cpp how to use the nodes of a NUMA machine: one of NUMA_STRATEGIES. Once, before the first load."""
+    C.llama_backend_init()
+    C.llama_numa_init(getattr(C, NUMA_STRATEGIES[strategy]))
+
+
+def _params(options: ModelOptions) -> Any:
+    """Raises LoadError."""
+    params = C.llama_model_default_params()
+    params.n_gpu_layers = options.gpu_layers
+    params.split_mode = getattr(C, SPLIT_MODES[options.split_mode])
+    params.load_mode = load_mode(options)
+    if options.tensor_split:
+        params.tensor_split = _tensor_split(options.tensor_split)
+    return params
+
+
+def load_mode(options: ModelOptions) -> int:
+    """llama.cpp's load_mode. What is asked for one model goes before what is set for all: mmap rules direct I/O out."""
+    if options.mlock:
+        return C.LLAMA_LOAD_MODE_MLOCK if options.use_mmap is False else C.LLAMA_LOAD_MODE_MMAP_MLOCK
+    if options.direct_io and not options.use_mmap:
+        return C.LLAMA_LOAD_MODE_DIRECT_IO
+    if options.use_mmap is None:
+        return C.LLAMA_LOAD_MODE_AUTO
+    return C.LLAMA_LOAD_MODE_MMAP if options.use_mmap else C.LLAMA_LOAD_MODE_NONE
+
+
+def _tensor_split(proportions: tuple[float, ...]) -> "ctypes.Array[ctypes.c_float]":
+    """Proportions as llama.cpp wants them: one for every device that there can be."""
+    room: int = C.llama_max_devices()
+    if len(proportions) > room:
+        raise LoadError(f"a tensor split of {len(proportions)} parts: llama.cpp takes {room}")
+    return (ctypes.c_float * room)(*proportions)
+
+
+def _load(paths: list[str], params: Any) -> Any:
+    """The loaded model, None where llama.cpp fails. Blobs have no names that tell the files of a split model apart, so
+    these are all given."""
+    if len(paths) == 1:
+        return C.llama_model_load_from_file(paths[0].encode(), params)
+    names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))
+    return C.llama_model_load_from_splits(names, len(paths), params)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from workers.engine.embedding import Embedder, EmbeddingJob, Vectors
-from workers.engine.engine import Counters, Engine, Piece
+from workers.engine.engine import Counters, Engine
+from workers.engine.pieces import Piece
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
 Output: TypeAlias = Piece | Vectors

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from workers.engine.drafting.state import DraftState
 from workers.engine.grammar import Constraint
-from workers.engine.logprobs import TokenLogprobs
+from workers.engine.media import MediaPrompt, MediaSpan, Positions, Segment
+from workers.engine.sampling.draw import Draw
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.text import TextStream
 
@@ -45,7 +47,8 @@ class Timings:
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """`tokens` are prompt and output; the first `computed` of them are in the KV cache."""
+    """`tokens` are prompt and output; the first `computed` of them are in the KV cache. A negative token stands for a
+    piece of an image or a sound."""
 
     key: SequenceKey
     gateway: str
@@ -58,16 +61,23 @@ class Sequence:
     grammar: str = ""  # llguidance's; empty = unconstrained
     logprobs: int | None = None  # alternatives told with each token; None = no log-probabilities
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
+    media: tuple[Segment, ...] = ()  # what comes before the prompt's tokens, images and sounds in it
+    adapters: tuple[str, ...] = ()  # files of the LoRA adapters to apply
+    draft_tokens: int | None = None  # tokens drafted for a step at most; None = the engine's choice
     tokens: list[int] = field(init=False)
     text: TextStream = field(init=False)
+    positions: Positions = field(default_factory=Positions)
     computed: int = 0
     cached: int = 0  # prompt tokens that the KV cache held at the start
     generated: int = 0
     slot: int = -1
+    draft: list[int] = field(default_factory=list[int])  # what may come next, to be verified by the next step
+    drafting: DraftState = field(default_factory=DraftState)
+    checkpoints: list[int] = field(default_factory=list[int])  # lengths after which the state is kept
     constraint: Constraint | None = None
-    told: TokenLogprobs | None = None  # about the token sampled last
     finish: FinishReason | None = None
     error: str = ""
+    invalid: bool = False  # the request is at fault
     timings: Timings = field(default_factory=Timings)
     _unshifted: int = sys.maxsize
 
@@ -87,7 +97,38 @@ class Sequence:
 
     @property
     def decoding(self) -> bool:
-        return self.generated > 0
+        """Whether all is computed but the token sampled last."""
+        return self.generated > 0 and self.pending == 1
+
+    @property
+    def position(self) -> int:
+        """llama.cpp's position of the first pending token."""
+        return self.positions.of(self.computed)
+
+    @property
+    def span(self) -> MediaSpan | None:
+        """The image or sound that has to be computed next."""
+        return self.positions.span_at(self.computed)
+
+    @property
+    def step_limit(self) -> int:
+        """Pending tokens that one step can compute."""
+        stops = [*self.checkpoints, *(span.start for span in self.positions.spans)]
+        return min((stop for stop in stops if stop > self.computed), default=len(self.tokens)) - self.computed
+
+    def set_prompt(self, prompt: MediaPrompt) -> None:
+        """Sets the prompt of a request with media, once that is known."""
+        self.prompt, self.tokens, self.positions = prompt.tokens, list(prompt.tokens), Positions(prompt.spans)
+        self.shift = False  # positions and cells differ
+
+    def draw(self, ahead: int = 0) -> Draw:
+        """How to pick the token after the first `ahead` of the draft."""
+        number = self.resumed + self.generated + ahead
+        if ahead == 0 or not self.sampling.penalizes:
+            return Draw(self.sampling, self.tokens, number)
+        look_back = self.sampling.repeat_last_n
+        known = self.tokens if look_back < 0 else self.tokens[-look_back:]
+        return Draw(self.sampling, known + self.draft[:ahead], number)
 
     def append(self, token: int) -> None:
         """Takes a sampled token."""
@@ -100,10 +141,17 @@ class Sequence:
         if 0 <= self.num_predict <= self.generated + self.resumed:
             self.end(FinishReason.LENGTH)
 
-    def end(self, reason: FinishReason, error: str = "") -> None:
+    def take_back(self, count: int) -> None:
+        """Forgets the last `count` sampled tokens: they came after a stop string."""
+        if count:
+            del self.tokens[-count:]
+            self.generated -= count
+            self.computed = min(self.computed, len(self.tokens))
+
+    def end(self, reason: FinishReason, error: str = "", *, invalid: bool = False) -> None:
         """Ends the sequence, unless it has ended already."""
         if self.finish is None:
-            self.finish, self.error = reason, error
+            self.finish, self.error, self.invalid = reason, error, invalid
 
     def discard(self, start: int, end: int) -> None:
         """Forgets computed tokens [start, end), as a context shift does. The cells of what follows were computed in
@@ -111,3 +159,4 @@ class Sequence:
         del self.tokens[start:end]
         self.computed -= end - start
         self._unshifted = min(self._unshifted, start)
+        self.drafting.lookup.forget()

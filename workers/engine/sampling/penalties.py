@@ -11,7 +11,7 @@ from workers.engine.sampling.params import SamplingParams
 def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingParams) -> None:
     """Changes one row of logits in place. `tokens` are the sequence's tokens, prompt included, as in llama.cpp."""
     recent = tokens if params.repeat_last_n < 0 else tokens[-params.repeat_last_n :]
-    counts = Counter(recent)
+    counts = Counter(token for token in recent if token >= 0)  # what is below stands for a piece of an image
     ids = np.fromiter(counts.keys(), np.int64, len(counts))
     times = np.fromiter(counts.values(), np.float32, len(counts))
     values = logits[ids]

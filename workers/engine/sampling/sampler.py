@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from workers.engine.companion import Companion
 from workers.engine.sampling import chain
 from workers.engine.sampling.candidates import find_candidates
+from workers.engine.sampling.draw import Draw
 from workers.engine.sampling.penalties import penalize
 from workers.engine.sampling.randomness import uniform
-from workers.engine.sequence import Sequence
 
 NO_TOKEN = -1
 """Logits without a finite best: broken weights, or a computation that overflowed."""
@@ -18,35 +18,35 @@ WORTH_SHARING = 1 << 21
 """Logits of a step from which on a second thread reads half of them: the interpreter is free while numpy reads."""
 
 
-def sample_shared(logits: NDArray[np.float32], sequences: list[Sequence], companion: Companion) -> list[int]:
+def sample_shared(logits: NDArray[np.float32], draws: list[Draw], companion: Companion) -> list[int]:
     """`sample`, with half of the rows in the companion's thread where there are many logits."""
-    if logits.size < WORTH_SHARING or len(sequences) < 2:
-        return sample(logits, sequences)
-    half = len(sequences) // 2
+    if logits.size < WORTH_SHARING or len(draws) < 2:
+        return sample(logits, draws)
+    half = len(draws) // 2
     others: list[int] = []
-    companion.start(lambda: others.extend(sample(logits[half:], sequences[half:])))
+    companion.start(lambda: others.extend(sample(logits[half:], draws[half:])))
     try:
-        own = sample(logits[:half], sequences[:half])
+        own = sample(logits[:half], draws[:half])
     finally:
         companion.wait()
     return own + others
 
 
-def sample(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
-    """Picks the next token of each sequence from its row of `logits` (rows, vocabulary), which is changed in place.
-    NO_TOKEN where the model computed nothing that could be picked from."""
-    for row, sequence in zip(logits, sequences, strict=True):
-        if sequence.sampling.penalizes:
-            penalize(row, sequence.tokens, sequence.sampling)
-    tokens = [0] * len(sequences)
+def sample(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
+    """Picks a token for each row of `logits` (rows, vocabulary), which is changed in place. NO_TOKEN where the model
+    computed nothing that could be picked from."""
+    for row, draw in zip(logits, draws, strict=True):
+        if draw.params.penalizes:
+            penalize(row, draw.recent, draw.params)
+    tokens = [0] * len(draws)
     drawn: list[int] = []
-    for i, sequence in enumerate(sequences):
-        if sequence.sampling.greedy:
+    for i, draw in enumerate(draws):
+        if draw.params.greedy:
             tokens[i] = _best(logits[i])
         else:
             drawn.append(i)
     if drawn:
-        chosen = _draw(logits[drawn] if len(drawn) < len(sequences) else logits, [sequences[i] for i in drawn])
+        chosen = _draw(logits[drawn] if len(drawn) < len(draws) else logits, [draws[i] for i in drawn])
         for i, token in zip(drawn, chosen, strict=True):
             tokens[i] = token
     return tokens
@@ -57,10 +57,10 @@ def _best(row: NDArray[np.float32]) -> int:
     return token if np.isfinite(row[token]) else NO_TOKEN
 
 
-def _draw(logits: NDArray[np.float32], sequences: list[Sequence]) -> list[int]:
-    params = [sequence.sampling for sequence in sequences]
+def _draw(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
+    params = [draw.params for draw in draws]
     found = find_candidates(logits, params)
-    uniforms = [uniform(sequence.sampling.seed, sequence.resumed + sequence.generated) for sequence in sequences]
+    uniforms = [uniform(draw.params.seed, draw.number) for draw in draws]
     usable = np.isfinite(found.logits[:, :1])
     distribution = chain.probabilities(np.where(usable, found.logits, 0), chain.ChainParams.of(tuple(params)))
     winners = chain.draw(distribution, np.array(uniforms).reshape(-1, 1))

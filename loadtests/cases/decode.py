@@ -1,12 +1,15 @@
-"""Case `engine`: a number of streams at once, short fresh prompts, default sampling."""
+"""Cases `engine` and `engine-large-vocab`: a number of streams at once, short fresh prompts, default sampling."""
 
 from dataclasses import asdict
 
-from loadtests.contenders import FLOOR
-from loadtests.contest import Contest, Options, contest, facts
+from loadtests.aims import Aim
+from loadtests.case import Case
+from loadtests.contenders import FLOOR, PEER, REMUDA
+from loadtests.contest import Contest, contest, facts
 from loadtests.dialects import Ask
 from loadtests.floor import FloorJob
 from loadtests.measurement import Measurement, measure
+from loadtests.options import Options
 from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report, Sample
 
@@ -21,17 +24,31 @@ FIGURES = (
 )
 
 
-async def run(options: Options, streams: list[int]) -> Report:
+def label(streams: int) -> str:
+    return "1 stream" if streams == 1 else f"{streams} streams"
+
+
+def aims(over_peer: dict[int, float], over_floor: float) -> tuple[Aim, ...]:
+    peer = [Aim(label(n), REMUDA, "decode_rate", PEER, at_least=ratio) for n, ratio in over_peer.items()]
+    return (*peer, *(Aim(label(n), REMUDA, "decode_rate", FLOOR, at_least=over_floor) for n in over_peer))
+
+
+AIMS = {"small": aims({1: 1.0, 8: 1.05, 32: 1.1}, 0.97), "large-vocab": aims({8: 1.5, 32: 1.5}, 0.92)}
+
+
+async def run(options: Options) -> Report:
     """Round-robin: in every round, for every number of streams, each contender in turn with the same prompts."""
     samples: list[Sample] = []
     context = options.prompt_tokens + options.tokens + 64
-    async with contest(options, max(streams), context, with_floor=True) as field:
+    slots = max(*options.streams, options.slots)
+    async with contest(options, slots, context, with_floor=True) as field:
         for index in range(-options.warmup, options.rounds):
-            for count in streams:
+            for count in options.streams:
                 found = await one_round(field, options, count, index)
                 if index >= 0:
                     samples += [Sample(label(count), name, index, values(found, name)) for name in found]
-        return Report(f"Decode, model {options.model}", FIGURES, facts(options, field), samples)
+        title = f"Decode, model {options.model}"
+        return Report(title, FIGURES, facts(options, field), samples, AIMS.get(options.model, ()))
 
 
 async def one_round(field: Contest, options: Options, streams: int, index: int) -> dict[str, Measurement]:
@@ -48,10 +65,6 @@ async def one_round(field: Contest, options: Options, streams: int, index: int) 
     return found
 
 
-def label(streams: int) -> str:
-    return "1 stream" if streams == 1 else f"{streams} streams"
-
-
 def values(found: dict[str, Measurement], name: str) -> dict[str, float]:
     """A contender's figures, without the decode rate of streams that never decoded together, and with what a decoded
     token costs beyond the floor: microseconds of wall time outside `llama_decode`, as far as it does not hide them."""
@@ -61,3 +74,21 @@ def values(found: dict[str, Measurement], name: str) -> dict[str, float]:
     if floor and measurement.decode_rate:
         figures["over_floor"] = 1e6 / measurement.decode_rate - 1e6 / floor
     return figures
+
+
+CASES = (
+    Case(
+        "engine",
+        "Concurrent streams against llama-server and the raw llama_decode floor.",
+        run,
+        Options("small", streams=(1, 8, 32)),
+        quick={"streams": (1, 4)},
+    ),
+    Case(
+        "engine-large-vocab",
+        "The same where sampling dominates: 128k tokens of vocabulary over little else.",
+        run,
+        Options("large-vocab", streams=(8, 32)),
+        quick={"streams": (4,)},
+    ),
+)

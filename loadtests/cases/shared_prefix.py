@@ -3,10 +3,13 @@
 import random
 from statistics import median
 
-from loadtests.contenders import Server
-from loadtests.contest import Options, contest, facts, measure_rounds
+from loadtests.aims import Aim
+from loadtests.case import Case
+from loadtests.contenders import PEER, REMUDA, Server
+from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import measure
+from loadtests.options import Options
 from loadtests.prompts import nonsense
 from loadtests.report import Figure, Report
 
@@ -14,22 +17,25 @@ TAIL = 8
 """Tokens of each prompt after the shared prefix."""
 
 FIGURES = (
-    Figure("first", "first alone, TTFT ms", digits=1, as_ratio=True),
-    Figure("ttft", "the others, median TTFT ms", digits=1, as_ratio=True),
-    Figure("ttft_max", "the others, longest TTFT ms", digits=1, as_ratio=True),
+    Figure("first", "first's TTFT ms", digits=1, as_ratio=True),
+    Figure("ttft", "others' TTFT ms", digits=1, as_ratio=True),
+    Figure("ttft_max", "longest TTFT ms", digits=1, as_ratio=True),
     Figure("rate", "tokens/s", digits=1),
 )
 
 
-async def run(options: Options, streams: int) -> Report:
+async def run(options: Options) -> Report:
+    streams = options.only_streams
+    case = f"{streams} after one"
+    aims = (Aim(case, REMUDA, "ttft", PEER, at_most=0.05),)
     context = options.prompt_tokens + TAIL + options.tokens + 64
     async with contest(options, streams + 1, context) as field:
         for server in field.servers:  # loads the model
             await server.run([Ask(prompt="the", tokens=2)])
         samples = await measure_rounds(
-            field, options, f"{streams} after one", lambda server, index: one_round(server, options, streams, index)
+            field, options, case, lambda server, index: one_round(server, options, streams, index)
         )
-        return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples)
+        return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
 async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
@@ -41,3 +47,12 @@ async def one_round(server: Server, options: Options, streams: int, index: int) 
     found = measure(others)
     waits = [(stream.arrivals[0] - stream.sent_ns) / 1e6 for stream in others]
     return {"first": first.ttft, "ttft": median(waits), "ttft_max": found.ttft_max, "rate": found.rate}
+
+
+CASE = Case(
+    "prefix",
+    "Many requests with a common prefix behind one that filled the cache: time to first token.",
+    run,
+    Options("medium", streams=(31,), rounds=3, warmup=0, tokens=8, prompt_tokens=1300),
+    quick={"streams": (5,), "tokens": 4, "prompt_tokens": 200},
+)

@@ -1,0 +1,137 @@
+"""Remuda's engine as a worker loads it, in a process of its own, without gateway and scheduler, its frames to nobody.
+
+`python -m loadtests.engine_alone`, a program of `bare`: an EngineJob a line, an EngineResult a line. Remuda's variables
+say what the Setup does not.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+from pydantic import BaseModel
+
+from loadtests.bare import C, answer_jobs, tokenise
+from loadtests.dialects import SAMPLING
+from loadtests.setup import Setup
+from remuda.settings import Settings
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import wire_pb2 as wire
+from workers.engine.log import EngineLog
+from workers.engine.sequence import Sequence, SequenceKey
+from workers.loading import Loader
+from workers.outbox import Outbox
+from workers.worker import SWITCH_INTERVAL_S, sequence_of
+
+GATEWAY = "inproc://frames"
+
+
+class EngineJob(BaseModel):
+    """Prompts to run at once, `tokens` each. `draft_tokens` None leaves speculation to the engine."""
+
+    prompts: list[str]
+    tokens: int
+    seed: int
+    temperature: float = 0.8
+    draft_tokens: int | None = None
+
+
+class EngineResult(BaseModel):
+    """Nanoseconds of the steps in which every sequence decoded, of llama_decode in each of them, and the tokens that
+    each gave. What was drafted and accepted counts for the whole job."""
+
+    step_ns: list[int]
+    decode_ns: list[int]
+    step_tokens: list[int]
+    generated: list[list[int]]
+    drafted: int
+    accepted: int
+
+
+class DecodeClock:
+    """Adds up the time inside of `llama_decode`, from now on. On a GPU that includes what comes after the call."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+        decode = C.llama_decode
+
+        def timed(context: Any, batch: Any) -> int:
+            began = time.perf_counter_ns()
+            result: int = decode(context, batch)
+            C.llama_synchronize(context)
+            self.ns += time.perf_counter_ns() - began
+            return result
+
+        C.llama_decode = timed
+
+
+class EngineAlone:
+    """A replica and the frames that its worker would send."""
+
+    def __init__(self, setup: Setup) -> None:
+        log = EngineLog(verbose=False)
+        loader = Loader(start_message(setup), Settings(), log, on_progress=lambda _: None, on_growth=lambda: None)
+        self._model, self._replica = loader.load()
+        self._clock = DecodeClock()
+        sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._frames = sockets.socket(zmq.PULL)
+        self._frames.bind(GATEWAY)
+        self._outbox = Outbox(sockets, self._model.vocabulary.piece)
+        self._jobs = 0
+
+    def run(self, job: EngineJob) -> EngineResult:
+        self._jobs += 1
+        sequences = [self._sequence(job, number, prompt) for number, prompt in enumerate(job.prompts)]
+        for sequence in sequences:
+            self._replica.add(sequence)
+        before = self._drafts()
+        result = EngineResult(step_ns=[], decode_ns=[], step_tokens=[], generated=[], drafted=0, accepted=0)
+        while self._replica.busy:
+            self._step(sequences, result)
+        while self._frames.poll(0):
+            self._frames.recv()
+        result.drafted, result.accepted = (now - then for now, then in zip(self._drafts(), before, strict=True))
+        result.generated = [sequence.tokens[len(sequence.prompt) :] for sequence in sequences]
+        return result
+
+    def _step(self, sequences: list[Sequence], result: EngineResult) -> None:
+        counts = all(sequence.decoding and sequence.finish is None for sequence in sequences)
+        tokens = sum(sequence.generated for sequence in sequences)
+        self._clock.ns = 0
+        began = time.perf_counter_ns()
+        self._replica.step(self._outbox.send)
+        elapsed = time.perf_counter_ns() - began
+        if counts:
+            result.step_ns.append(elapsed)
+            result.decode_ns.append(self._clock.ns)
+            result.step_tokens.append(sum(sequence.generated for sequence in sequences) - tokens)
+
+    def _sequence(self, job: EngineJob, number: int, prompt: str) -> Sequence:
+        sampling = wire.Sampling(**SAMPLING, seed=job.seed + number, temperature=job.temperature)
+        work = wire.Work(prompt=tokenise(self._model, prompt), sampling=sampling, num_predict=job.tokens)
+        if job.draft_tokens is not None:
+            work.draft_tokens = job.draft_tokens
+        return sequence_of(SequenceKey(self._jobs << 16 | number, 0), GATEWAY, work)
+
+    def _drafts(self) -> tuple[int, int]:
+        """Tokens drafted and accepted so far."""
+        counters = self._replica.counters
+        return counters.drafted_tokens, counters.accepted_tokens
+
+
+def start_message(setup: Setup) -> wire.StartWorker:
+    """What a worker host is told by the scheduler."""
+    options = pb.LoadOptions(num_ctx=setup.context, num_batch=setup.batch, num_gpu=-1, num_thread=setup.threads)
+    model = pb.ModelSpec(name="bench", model_path=setup.model, options=options)
+    return wire.StartWorker(worker=1, model=model, device="cpu", slots=setup.slots)
+
+
+def begin(setup: Setup) -> Callable[[bytes], EngineResult]:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    alone = EngineAlone(setup)
+    return lambda line: alone.run(EngineJob.model_validate_json(line))
+
+
+if __name__ == "__main__":
+    answer_jobs(begin)

@@ -1,0 +1,136 @@
+"""How a model is loaded: from several files, with the settings for loads; and how a load is given up."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from models_folder import install_gguf, models_folder
+from scripted import write_scripted_model
+from serving import Server, StartServer, is_alive, until
+from split_models import split_gguf
+
+SCRIPT = "one model out of three files"
+
+
+@pytest.fixture
+def parts(private_folder: Path) -> Path:
+    """A server's folder with a model as `whole`, and the same split into three files as `parts`."""
+    folder = models_folder(private_folder)
+    whole = write_scripted_model(private_folder / "whole.gguf", SCRIPT)
+    layers = [folder.layer("model", file.read_bytes()) for file in split_gguf(whole, tensors_per_file=5)]
+    folder.install("registry.ollama.ai/library/parts/latest", *layers)
+    install_gguf(folder, "whole", whole.read_bytes())
+    return private_folder
+
+
+def say(server: Server, model: str = "parts", **options: object) -> httpx.Response:
+    asked = {"model": model, "prompt": "?", "raw": True, "stream": False, "options": {"temperature": 0, **options}}
+    return httpx.post(f"{server.url}/api/generate", json=asked, timeout=20)
+
+
+async def held_worker(server: Server) -> psutil.Process:
+    """The first worker that is started, stopped before it can have loaded anything."""
+
+    def starting() -> list[psutil.Process]:
+        return [process for process in psutil.Process(server.process.pid).children(recursive=True) if _is_new(process)]
+
+    (process,) = await asyncio.to_thread(until, starting)
+    process.suspend()
+    return process
+
+
+def _is_new(process: psutil.Process) -> bool:
+    """Whether this is a worker that has not even read what it is to load: it has no title of its own yet."""
+    try:
+        return "workers.worker" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def gone(process: psutil.Process) -> None:
+    await asyncio.to_thread(until, lambda: not is_alive(process.pid))
+
+
+def test_a_split_model_is_served_from_blobs_and_takes_the_memory_of_a_whole_one(
+    parts: Path, start: StartServer
+) -> None:
+    server = start(parts)
+    assert [say(server, model).json()["response"] for model in ("parts", "whole")] == [SCRIPT] * 2
+    first, second = httpx.get(f"{server.url}/api/ps").json()["models"]
+    assert first["size"] == second["size"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"REMUDA_MLOCK": "1", "REMUDA_NUMA": "distribute", "REMUDA_SPLIT_MODE": "row", "REMUDA_TENSOR_SPLIT": "3,1"},
+        {"REMUDA_DIRECT_IO": "1", "OLLAMA_FLASH_ATTENTION": "1", "OLLAMA_KV_CACHE_TYPE": "Q8_0"},
+        {"OLLAMA_FLASH_ATTENTION": "0"},
+    ],
+    ids="+".join,
+)
+def test_a_model_says_the_same_however_it_is_loaded(parts: Path, start: StartServer, settings: dict[str, str]) -> None:
+    server = start(parts, **settings)
+    assert say(server).json()["response"] == SCRIPT
+    assert say(server, use_mmap=False, num_gpu=0).json()["response"] == SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"OLLAMA_FLASH_ATTENTION": "0", "OLLAMA_KV_CACHE_TYPE": "q8_0"}, "flash"),
+        ({"OLLAMA_KV_CACHE_TYPE": "q9"}, "unknown OLLAMA_KV_CACHE_TYPE 'q9': one of f32, f16"),
+    ],
+)
+def test_a_cache_type_that_cannot_be_is_an_error_that_says_so(
+    parts: Path, start: StartServer, settings: dict[str, str], reason: str
+) -> None:
+    reply = say(start(parts, **settings))
+    assert reply.status_code == 500
+    assert reason in reply.json()["error"]
+
+
+def test_each_worker_runs_on_a_set_of_cpus_of_its_own(parts: Path, start: StartServer) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    server = start(parts, REMUDA_CPU_AFFINITY=f"{cpus[0]};{cpus[-1]}")
+    for ask, name, cpu in ((say, "parts", cpus[0]), (Server.generate, "cria", cpus[-1])):
+        assert ask(server).status_code == 200
+        worker = psutil.Process(server.processes()[f"remuda worker {name}:latest cpu"])
+        assert {tuple(os.sched_getaffinity(thread.id)) for thread in worker.threads()} == {(cpu,)}
+
+
+def test_cpus_that_are_not_there_do_not_keep_a_worker_from_serving(parts: Path, start: StartServer) -> None:
+    server = start(parts, REMUDA_CPU_AFFINITY="8000")
+    assert say(server).status_code == 200
+    assert "CPU affinity not set" in server.log
+
+
+async def test_a_load_is_aborted_when_the_last_who_waits_for_it_leaves(start: StartServer) -> None:
+    server = start()
+    async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+        waiting = asyncio.create_task(client.post("/api/generate", json={"model": "cria", "prompt": "Hello!"}))
+        worker = await held_worker(server)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await gone(worker)  # though it does not even react to SIGTERM
+
+    assert server.generate().status_code == 200
+
+
+async def test_a_load_is_aborted_when_its_model_is_unloaded(start: StartServer) -> None:
+    server = start()
+    async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+        loading = asyncio.create_task(client.post("/api/generate", json={"model": "cria"}))
+        worker = await held_worker(server)
+        unloaded = await client.post("/api/generate", json={"model": "cria", "keep_alive": 0})
+        assert unloaded.json()["done_reason"] == "unload"
+        assert "unloaded while it was loading" in (await loading).json()["error"]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.resume()  # else its end takes the host's patience
+        await gone(worker)
+
+    assert server.generate().status_code == 200

@@ -1,0 +1,51 @@
+"""A client that opens a stream and does not read it, over a real socket."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Generator
+from urllib.parse import urlsplit
+
+import pytest
+from models_folder import install_script, models_folder
+from serving import Server, StartServer, short_folder, until
+
+LONG_WORDS = " ".join(letter * 2000 for letter in "abcdefgh")
+"""The kernel holds megabytes for a connection before anything waits in the gateway."""
+BODY = {
+    "model": "parrot",
+    "prompt": "?",
+    "logprobs": True,
+    "options": {"num_ctx": 16384, "num_predict": 16000, "temperature": 0},
+}
+
+
+@pytest.fixture
+def server(start: StartServer) -> Generator[Server]:
+    with short_folder() as root:
+        install_script(models_folder(root), "parrot", LONG_WORDS, for_ever=True)
+        yield start(root, REMUDA_MAX_UNREAD="20000")
+
+
+def test_its_request_is_cancelled_and_its_connection_closed(server: Server) -> None:
+    address = urlsplit(server.url)
+    body = json.dumps(BODY).encode()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((address.hostname, address.port))
+        client.sendall(
+            b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        until(lambda: "the client does not read its reply" in server.log)
+        received = read_to_the_end(client)
+    assert b'"response":"aaa' in received
+    assert not received.endswith(b"\r\n0\r\n\r\n")  # the end of a chunked reply
+    assert "Traceback" not in server.log
+
+
+def read_to_the_end(client: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := client.recv(1 << 16):
+            received += chunk
+    return received

@@ -1,0 +1,71 @@
+"""Drafts for a step, and what became of them.
+
+A draft's tokens are rows of the step's batch, each with logits, from which the request's own sampler picks as it would
+without a draft. As long as it picks what was drafted, the rows after are good. So the output is the same whatever is
+drafted, greedy or not: a token's random number depends on its place alone.
+"""
+
+from workers.engine.drafting.gain import Gain
+from workers.engine.drafting.model import DraftModel
+from workers.engine.sequence import Sequence
+
+
+class Speculation:
+    """Proposes drafts where they pay."""
+
+    def __init__(self, limit: int, rows: int, num_ctx: int, model: DraftModel | None = None) -> None:
+        """At most `limit` tokens for a sequence that does not say otherwise, at most `rows` in a step."""
+        self._limit = limit
+        self._rows = rows
+        self._num_ctx = num_ctx
+        self._model = model
+        self._gain = Gain()
+        self._length = 0  # of the step's drafts
+        self.drafted = 0
+        self.accepted = 0
+
+    def propose(self, decoding: list[Sequence], room: int) -> None:
+        """Sets the drafts of the sequences that the next step decodes; at most `room` tokens together."""
+        self._length = 0
+        wanting: list[Sequence] = []
+        for sequence in decoding:
+            sequence.draft = []
+            if self._asked(sequence) > 0 and sequence.drafting.ready():
+                wanting.append(sequence)
+        if not wanting:
+            return
+        longest = self._gain.length(len(decoding), max(map(self._asked, wanting)))
+        length = min(longest, min(room, self._rows) // len(wanting))
+        if length > 0:
+            self._draft(wanting, length)
+            self._length = longest if any(sequence.draft for sequence in wanting) else 0
+
+    def verified(self, sequence: Sequence, accepted: int) -> None:
+        """Takes how many tokens of the sequence's draft were right."""
+        self.drafted += len(sequence.draft)
+        self.accepted += accepted
+        sequence.drafting.learn(accepted)
+        sequence.draft = []
+
+    def observe(self, streams: int, tokens: int, elapsed_ns: int) -> None:
+        """Takes the time of a step of decodes alone, drafting included, and the tokens that it gave."""
+        self._gain.observe(streams, self._length, tokens, elapsed_ns)
+
+    def _draft(self, wanting: list[Sequence], length: int) -> None:
+        for sequence in wanting:
+            limit = self._room(sequence, length)
+            forced = sequence.constraint.forced() if sequence.constraint is not None else []
+            sequence.draft = forced[:limit] or sequence.drafting.lookup.draft(sequence.tokens, limit)
+        if self._model is not None:
+            rest = [sequence for sequence in wanting if not sequence.draft and not sequence.media]
+            self._model.draft(rest, [self._room(sequence, length) for sequence in rest])
+
+    def _asked(self, sequence: Sequence) -> int:
+        return self._limit if sequence.draft_tokens is None else min(sequence.draft_tokens, self._rows)
+
+    def _room(self, sequence: Sequence, length: int) -> int:
+        """Tokens that the sequence can use: one more than is drafted comes out of a step."""
+        room = min(length, self._asked(sequence), self._num_ctx - len(sequence.tokens))
+        if sequence.num_predict >= 0:
+            room = min(room, sequence.num_predict - sequence.generated - sequence.resumed - 1)
+        return max(room, 0)

@@ -1,0 +1,28 @@
+"""Images and sounds in prompts, by llama.cpp's mtmd: a projector encodes them beside the steps, and the engine puts
+the embeddings in the KV cache where their cells stand in the prompt.
+"""
+
+from workers.engine.media.cells import cell_numbers
+from workers.engine.media.decode import decode_cells
+from workers.engine.media.encoder import MediaEncoder
+from workers.engine.media.files import MediaError, MediaLimits
+from workers.engine.media.positions import Positions
+from workers.engine.media.projector import Projector, ProjectorOptions
+from workers.engine.media.prompt import MediaChunk, MediaPrompt, MediaSpan, Places, Segment, TextChunk
+
+__all__ = [
+    "MediaChunk",
+    "MediaEncoder",
+    "MediaError",
+    "MediaLimits",
+    "MediaPrompt",
+    "MediaSpan",
+    "Places",
+    "Positions",
+    "Projector",
+    "ProjectorOptions",
+    "Segment",
+    "TextChunk",
+    "cell_numbers",
+    "decode_cells",
+]

@@ -1,0 +1,40 @@
+"""Puts encoded media into the KV cache."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.llama import C
+from workers.engine.media.prompt import MediaSpan
+
+
+def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, sequence: int) -> int:
+    """Computes some cells of a span, by their places in it, and no logits. They must fit into one batch of `context`,
+    llama.cpp's; of a chunk that is `whole` they must be all. `position` is llama.cpp's of the span's start. 0 = done,
+    1 = no room in the KV cache, 2 = aborted, negative = failed."""
+    chunk, count = span.chunk, len(cells)
+    places = np.ascontiguousarray(chunk.places.at(position)[:, cells.start : cells.stop])
+    sequences, ones, no_logits = np.full(count, sequence, np.int32), np.ones(count, np.int32), np.zeros(count, np.int8)
+    lists = (sequences.ctypes.data + 4 * np.arange(count)).astype(np.uintp)
+    batch = C.llama_batch(
+        n_tokens=count,
+        embd=_pointer(chunk.embeddings[cells.start :], ctypes.c_float),
+        pos=_pointer(places, ctypes.c_int32),
+        n_seq_id=_pointer(ones, ctypes.c_int32),
+        seq_id=ctypes.cast(lists.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+        logits=_pointer(no_logits, ctypes.c_int8),
+    )
+    if not chunk.whole:
+        return C.llama_decode(context, batch)
+    C.llama_set_causal_attn(context, False)
+    try:
+        return C.llama_decode(context, batch)
+    finally:
+        C.llama_set_causal_attn(context, True)
+
+
+def _pointer(array: NDArray[Any], kind: Any) -> Any:
+    pointer_to: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
+    return ctypes.cast(array.ctypes.data, pointer_to(kind))

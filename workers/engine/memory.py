@@ -1,0 +1,77 @@
+"""What a context remembers: its KV cache, or the state of a recurrent model. Everything here is in positions."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.engine.llama import C
+from workers.engine.model import Model
+
+State = NDArray[np.uint8]
+
+
+class Memory:
+    """The memory of all sequences. `cuttable`: any beginning of a sequence can be kept; otherwise (recurrent and
+    hybrid models, sliding windows) that is so only for the whole of it, or while it is within the window."""
+
+    def __init__(self, context: Any, model: Model) -> None:
+        self._context = context
+        self._pointer = C.llama_get_memory(context)
+        self._window = model.window
+        self.cuttable = not model.recurrent and not model.window
+        self.can_shift: bool = C.llama_memory_can_shift(self._pointer)
+        self.copying: set[int] = set()
+        """Sequences in copies that the next decode computes: until then their cells must stay, or hold something
+        else."""
+
+    def usable(self, common: int, held: int) -> int:
+        """How many of `held` tokens in memory serve a sequence that begins with the first `common` of them."""
+        return common if self.cuttable or common == held or held <= self._window else 0
+
+    def keep(self, sequence: int, length: int) -> bool:
+        """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where it cannot be cut
+        there."""
+        if length == 0:
+            C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
+            return True
+        if C.llama_memory_seq_pos_max(self._pointer, sequence) + 1 == length:
+            return True
+        cut = C.llama_memory_seq_rm(self._pointer, sequence, length, -1)
+        oldest = max(length - self._window, 0) if self._window else 0
+        if cut and 0 <= C.llama_memory_seq_pos_min(self._pointer, sequence) <= oldest:
+            return True
+        C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
+        return False
+
+    def copy(self, source: int, target: int) -> None:
+        """Makes the target a copy of the source. Streams are copied whole; shared cells are only marked."""
+        C.llama_memory_seq_rm(self._pointer, target, -1, -1)
+        C.llama_memory_seq_cp(self._pointer, source, target, -1, -1)
+        self.copying |= {source, target}
+
+    def shift(self, sequence: int, start: int, end: int) -> None:
+        """Drops positions [start, end) and moves what follows down to close the gap."""
+        C.llama_memory_seq_rm(self._pointer, sequence, start, end)
+        C.llama_memory_seq_add(self._pointer, sequence, end, -1, start - end)
+
+    def save(self, sequence: int) -> State | None:
+        """The sequence's state in host memory. None where it cannot be had before the next decode."""
+        if sequence in self.copying:
+            return None
+        size = C.llama_state_seq_get_size(self._context, sequence)
+        state = np.empty(size, np.uint8)
+        written = C.llama_state_seq_get_data(self._context, _bytes_of(state), size, sequence)
+        return state if written == size else None
+
+    def restore(self, sequence: int, state: State) -> bool:
+        """Puts a saved state in place of a sequence's. False, and the sequence is empty, where that fails."""
+        C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
+        if sequence in self.copying:
+            return False
+        return C.llama_state_seq_set_data(self._context, _bytes_of(state), state.nbytes, sequence) > 0
+
+
+def _bytes_of(state: State) -> Any:
+    return ctypes.cast(state.ctypes.data, ctypes.POINTER(ctypes.c_uint8))

@@ -1,0 +1,15 @@
+"""What the sampler needs to know about one row of logits."""
+
+from dataclasses import dataclass
+
+from workers.engine.sampling.params import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """`recent` are the tokens before the one to pick, at least as many as penalties look back at; `number` says which
+    random number of the request's own is used."""
+
+    params: SamplingParams
+    recent: list[int]
+    number: int
