@@ -258,6 +258,9 @@ class Settings(BaseSettings):
     where a request does not say draft_num_predict. Fewer or none are guessed where that gives more tokens a second."""
     draft_rows: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_ROWS")] = 32
     """Such tokens of all requests of a step together at most: each takes memory for a row of logits."""
+    draft_snapshots: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_SNAPSHOTS")] = 2
+    """Such tokens of one request and step at most where a model has recurrent layers: it goes back when a guess was
+    wrong, for which each slot keeps one more state for each token, some 100 MB in a large model."""
     batch_size: Annotated[Unsigned, Field(validation_alias="REMUDA_BATCH_SIZE")] = 512
     """Tokens of one llama_decode at most, where the request names no num_batch."""
     embedding_batch: Annotated[Unsigned, Field(validation_alias="REMUDA_EMBEDDING_BATCH")] = 2048

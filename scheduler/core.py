@@ -197,8 +197,11 @@ class Core:
         self._advance_all()
 
     def _worker_spoke(self, event: events.WorkerSpoke) -> None:
-        if event.replica not in self.replicas:
+        replica = self.replicas.get(event.replica)
+        if replica is None:
             self._say(commands.Identify(event.replica))
+        else:
+            replica.stats = event.stats
 
     def _unload_asked(self, event: events.UnloadAsked) -> None:
         for replica in [r for r in self.replicas.values() if r.spec.model_path == event.model_path]:

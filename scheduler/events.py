@@ -78,6 +78,7 @@ class WorkerSpoke:
     """A worker reported its counters: proof of life, and a question where this scheduler does not know it."""
 
     replica: int
+    stats: pb.WorkerStats
 
 
 @dataclass(frozen=True, slots=True)

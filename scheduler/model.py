@@ -81,6 +81,7 @@ class Replica:
     num_ctx: int = 0
     size: int = 0
     size_vram: int = 0
+    stats: pb.WorkerStats | None = None  # as last reported
 
     @property
     def model(self) -> ModelKey:

@@ -20,6 +20,7 @@ def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
         slots_busy=len(replica.busy),
         num_ctx=replica.num_ctx or replica.spec.options.num_ctx,
         state=replica.state.value,
+        stats=replica.stats,
     )
     if replica.keep_alive_ns >= 0:
         expires = monotonic_ns + replica.keep_alive_ns if replica.expires_at_ns is None else replica.expires_at_ns

@@ -4,10 +4,15 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
 from workers.cores import usable_cores
 from workers.engine.context import Context, ContextOptions
+from workers.engine.drafting.drafter import Drafter
+from workers.engine.drafting.heads import Heads
+from workers.engine.drafting.heads_file import has_heads
+from workers.engine.drafting.hidden import AVAILABLE as HIDDEN_STATES
 from workers.engine.drafting.model import DraftModel, same_vocabulary
 from workers.engine.embedding import Embedder
 from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
@@ -19,6 +24,8 @@ from workers.engine.model import Model, ModelOptions, use_numa
 from workers.engine.parking import Disk, Parking
 from workers.engine.replica import Replica
 from workers.spawn import gpus_of
+
+log = get_logger()
 
 
 class Loader:
@@ -66,13 +73,19 @@ class Loader:
                 use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
                 mlock=settings.mlock,
                 direct_io=settings.direct_io,
+                heads=self._drafts and HIDDEN_STATES and has_heads([path, *split_paths]),
             ),
             self._on_progress,
         )
 
     def _engine(self, model: Model) -> Engine:
         settings, slots, num_ctx = self._settings, self._start.slots, self._options.num_ctx
-        context = self._context(model, draft_rows=settings.draft_rows, shared_cells=settings.kv_cells)
+        context = self._context(
+            model,
+            draft_rows=settings.draft_rows,
+            shared_cells=settings.kv_cells,
+            snapshots=settings.draft_snapshots if self._drafts else 0,
+        )
         options = EngineOptions(
             slots=slots,
             num_ctx=min(num_ctx, settings.kv_cells or num_ctx),
@@ -82,10 +95,12 @@ class Loader:
             draft_rows=settings.draft_rows,
             checkpoint_interval=settings.checkpoint_interval,
         )
-        media, draft = self._media(model), self._draft(model)
+        media, draft = self._media(model), self._drafter(model, context)
         return Engine(model, context, options, parking=self._parking(), media=media, draft=draft)
 
-    def _context(self, model: Model, *, draft_rows: int = 0, shared_cells: int = 0) -> Context:
+    def _context(
+        self, model: Model, *, draft_rows: int = 0, shared_cells: int = 0, snapshots: int = 0, heads: bool = False
+    ) -> Context:
         settings, slots = self._settings, self._start.slots
         return Context(
             model,
@@ -98,6 +113,8 @@ class Loader:
                 kv_cache_type=settings.kv_cache_type,
                 shared_cells=shared_cells,
                 draft_rows=draft_rows,
+                snapshots=snapshots,
+                heads=heads,
             ),
         )
 
@@ -121,14 +138,34 @@ class Loader:
         )
         return MediaEncoder(Projector(model, options), settings.image_cache)
 
-    def _draft(self, model: Model) -> DraftModel | None:
+    @property
+    def _drafts(self) -> bool:
+        return self._settings.draft_tokens > 0 and self._settings.draft_rows > 0
+
+    def _drafter(self, model: Model, context: Context) -> Drafter | None:
+        """Who guesses tokens, if anyone: the draft model that is given, which may be heads alone, or the model's own
+        heads."""
         if not self._spec.draft_path:
-            return None
+            return self._heads(model, context) if model.heads else None
         self._engine_log.begin_context()
         small = self._model(self._spec.draft_path)
         if not same_vocabulary(small.vocabulary, model.vocabulary):
             raise LoadError("the draft model has another vocabulary than the model that it drafts for")
+        # a draft model is a smaller one, unless it is the heads that go with the very model
+        if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
+            return self._heads(small, context)
         return DraftModel(self._context(small), self._start.slots, model.vocabulary.size)
+
+    def _heads(self, model: Model, context: Context) -> Heads | None:
+        """The heads in `model`, for the one that computes in `context`."""
+        settings = self._settings
+        self._engine_log.begin_context()
+        try:
+            own = self._context(model, draft_rows=settings.draft_rows, shared_cells=settings.kv_cells, heads=True)
+        except LoadError as error:  # the model serves without them
+            log.warning("no drafts by heads", reason=str(error))
+            return None
+        return Heads(own, context, self._start.slots, model.state_size)
 
     def _embedding_context(self, model: Model) -> EmbeddingContext:
         options, settings = self._options, self._settings

@@ -12,6 +12,7 @@ from remuda.endpoints import Endpoints
 from remuda.logs import get_logger
 from remuda.process import begin_process, die_with_parent
 from remuda.settings import Settings
+from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.affinity import confine
 from workers.engine.embedding import EmbeddingJob
@@ -151,7 +152,7 @@ class Worker:
             return
         self._next_stats = now + self._settings.stats_interval_ns / 1e9
         replica, counters = self._replica, self._replica.counters
-        stats = wire.WorkerStats(
+        stats = pb.WorkerStats(
             slots_busy=replica.slots_busy,
             waiting=replica.waiting,
             cells_used=replica.cells_used,

@@ -598,6 +598,7 @@ class Resident(_message.Message):
     SLOTS_BUSY_FIELD_NUMBER: _builtins.int
     NUM_CTX_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    STATS_FIELD_NUMBER: _builtins.int
     replica: _builtins.int
     device: _builtins.str
     size: _builtins.int
@@ -614,6 +615,10 @@ class Resident(_message.Message):
     """"loading", "ready", "draining" """
     @_builtins.property
     def model(self) -> Global___ModelSpec: ...
+    @_builtins.property
+    def stats(self) -> Global___WorkerStats:
+        """as last reported; unset = not yet"""
+
     def __init__(
         self,
         *,
@@ -627,16 +632,79 @@ class Resident(_message.Message):
         slots_busy: _builtins.int = ...,
         num_ctx: _builtins.int = ...,
         state: _builtins.str = ...,
+        stats: Global___WorkerStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "expires_at_ns", b"expires_at_ns", "model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "expires_at_ns", b"expires_at_ns", "model", b"model", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "device", b"device", "expires_at_ns", b"expires_at_ns", "model", b"model", "num_ctx", b"num_ctx", "replica", b"replica", "size", b"size", "size_vram", b"size_vram", "slots", b"slots", "slots_busy", b"slots_busy", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "device", b"device", "expires_at_ns", b"expires_at_ns", "model", b"model", "num_ctx", b"num_ctx", "replica", b"replica", "size", b"size", "size_vram", b"size_vram", "slots", b"slots", "slots_busy", b"slots_busy", "state", b"state", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at_ns: _TypeAlias = _typing.Literal["expires_at_ns"]  # noqa: Y015
     _WhichOneofArgType__expires_at_ns: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at_ns) -> _WhichOneofReturnType__expires_at_ns | None: ...
 
 Global___Resident: _TypeAlias = Resident  # noqa: Y015
+
+@_typing.final
+class WorkerStats(_message.Message):
+    """What a worker counts. It reports once a second (REMUDA_STATS_INTERVAL)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOTS_BUSY_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    CELLS_USED_FIELD_NUMBER: _builtins.int
+    PREFILL_TOKENS_FIELD_NUMBER: _builtins.int
+    DECODE_TOKENS_FIELD_NUMBER: _builtins.int
+    DECODE_STEPS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    DRAFTED_TOKENS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_TOKENS_FIELD_NUMBER: _builtins.int
+    PREEMPTIONS_FIELD_NUMBER: _builtins.int
+    PARKED_BYTES_FIELD_NUMBER: _builtins.int
+    PARKED_STATES_FIELD_NUMBER: _builtins.int
+    slots_busy: _builtins.int
+    waiting: _builtins.int
+    cells_used: _builtins.int
+    prefill_tokens: _builtins.int
+    """since the start"""
+    decode_tokens: _builtins.int
+    """since the start"""
+    decode_steps: _builtins.int
+    """since the start"""
+    cached_tokens: _builtins.int
+    """prompt tokens served from the prefix cache, since the start"""
+    drafted_tokens: _builtins.int
+    """since the start"""
+    accepted_tokens: _builtins.int
+    """of these, the model would have said the same"""
+    preemptions: _builtins.int
+    """sequences that gave up their cells for a while, since the start"""
+    parked_bytes: _builtins.int
+    """KV states kept in host memory"""
+    parked_states: _builtins.int
+    def __init__(
+        self,
+        *,
+        slots_busy: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        cells_used: _builtins.int = ...,
+        prefill_tokens: _builtins.int = ...,
+        decode_tokens: _builtins.int = ...,
+        decode_steps: _builtins.int = ...,
+        cached_tokens: _builtins.int = ...,
+        drafted_tokens: _builtins.int = ...,
+        accepted_tokens: _builtins.int = ...,
+        preemptions: _builtins.int = ...,
+        parked_bytes: _builtins.int = ...,
+        parked_states: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_tokens", b"accepted_tokens", "cached_tokens", b"cached_tokens", "cells_used", b"cells_used", "decode_steps", b"decode_steps", "decode_tokens", b"decode_tokens", "drafted_tokens", b"drafted_tokens", "parked_bytes", b"parked_bytes", "parked_states", b"parked_states", "preemptions", b"preemptions", "prefill_tokens", b"prefill_tokens", "slots_busy", b"slots_busy", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkerStats: _TypeAlias = WorkerStats  # noqa: Y015
 
 @_typing.final
 class Device(_message.Message):

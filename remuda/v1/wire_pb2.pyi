@@ -48,7 +48,7 @@ class Uplink(_message.Message):
     @_builtins.property
     def request_finished(self) -> Global___RequestFinished: ...
     @_builtins.property
-    def worker_stats(self) -> Global___WorkerStats: ...
+    def worker_stats(self) -> _serving_pb2.WorkerStats: ...
     def __init__(
         self,
         *,
@@ -59,7 +59,7 @@ class Uplink(_message.Message):
         worker_ready: Global___WorkerReady | None = ...,
         worker_failed: Global___WorkerFailed | None = ...,
         request_finished: Global___RequestFinished | None = ...,
-        worker_stats: Global___WorkerStats | None = ...,
+        worker_stats: _serving_pb2.WorkerStats | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host_hello", b"host_hello", "host_status", b"host_status", "message", b"message", "request_finished", b"request_finished", "worker_exited", b"worker_exited", "worker_failed", b"worker_failed", "worker_loading", b"worker_loading", "worker_ready", b"worker_ready", "worker_stats", b"worker_stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -276,66 +276,6 @@ class RequestFinished(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestFinished: _TypeAlias = RequestFinished  # noqa: Y015
-
-@_typing.final
-class WorkerStats(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SLOTS_BUSY_FIELD_NUMBER: _builtins.int
-    WAITING_FIELD_NUMBER: _builtins.int
-    CELLS_USED_FIELD_NUMBER: _builtins.int
-    PREFILL_TOKENS_FIELD_NUMBER: _builtins.int
-    DECODE_TOKENS_FIELD_NUMBER: _builtins.int
-    DECODE_STEPS_FIELD_NUMBER: _builtins.int
-    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
-    DRAFTED_TOKENS_FIELD_NUMBER: _builtins.int
-    ACCEPTED_TOKENS_FIELD_NUMBER: _builtins.int
-    PREEMPTIONS_FIELD_NUMBER: _builtins.int
-    PARKED_BYTES_FIELD_NUMBER: _builtins.int
-    PARKED_STATES_FIELD_NUMBER: _builtins.int
-    slots_busy: _builtins.int
-    waiting: _builtins.int
-    cells_used: _builtins.int
-    prefill_tokens: _builtins.int
-    """since the start"""
-    decode_tokens: _builtins.int
-    """since the start"""
-    decode_steps: _builtins.int
-    """since the start"""
-    cached_tokens: _builtins.int
-    """prompt tokens served from the prefix cache, since the start"""
-    drafted_tokens: _builtins.int
-    """since the start"""
-    accepted_tokens: _builtins.int
-    """of these, the model would have said the same"""
-    preemptions: _builtins.int
-    """sequences that gave up their cells for a while, since the start"""
-    parked_bytes: _builtins.int
-    """KV states kept in host memory"""
-    parked_states: _builtins.int
-    def __init__(
-        self,
-        *,
-        slots_busy: _builtins.int = ...,
-        waiting: _builtins.int = ...,
-        cells_used: _builtins.int = ...,
-        prefill_tokens: _builtins.int = ...,
-        decode_tokens: _builtins.int = ...,
-        decode_steps: _builtins.int = ...,
-        cached_tokens: _builtins.int = ...,
-        drafted_tokens: _builtins.int = ...,
-        accepted_tokens: _builtins.int = ...,
-        preemptions: _builtins.int = ...,
-        parked_bytes: _builtins.int = ...,
-        parked_states: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_tokens", b"accepted_tokens", "cached_tokens", b"cached_tokens", "cells_used", b"cells_used", "decode_steps", b"decode_steps", "decode_tokens", b"decode_tokens", "drafted_tokens", b"drafted_tokens", "parked_bytes", b"parked_bytes", "parked_states", b"parked_states", "preemptions", b"preemptions", "prefill_tokens", b"prefill_tokens", "slots_busy", b"slots_busy", "waiting", b"waiting"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___WorkerStats: _TypeAlias = WorkerStats  # noqa: Y015
 
 @_typing.final
 class Downlink(_message.Message):

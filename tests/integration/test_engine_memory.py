@@ -44,9 +44,9 @@ def engine(path: Path, *, slots: int = 2, parking: int = 10**7, disk: Disk | Non
     )
 
 
-def alone(path: Path, prompt: list[int], **more: object) -> str:
+def alone(path: Path, prompt: list[int], *, predict: int = PREDICT) -> str:
     """The reply of an engine that has done nothing else."""
-    return Run(engine_on(path, slots=1, num_ctx=512, exact=True)).say(prompt, **{"predict": PREDICT, **more})[1]  # pyright: ignore[reportArgumentType]
+    return Run(engine_on(path, slots=1, num_ctx=512, exact=True)).say(prompt, predict=predict)[1]
 
 
 SECOND: dict[str, Callable[[list[int], list[int]], list[int]]] = {
@@ -100,6 +100,18 @@ def test_a_conversation_that_comes_back_goes_on_from_where_it_was(path: Path) ->
     sequence, text = run.say(again, predict=PREDICT)
     assert text == alone(path, again)
     assert sequence.cached >= len(first.tokens) - 1
+
+
+def test_what_was_held_between_two_running_sequences_is_parked_when_one_of_them_moves_there(path: Path) -> None:
+    run = Run(engine(path, slots=3))
+    for number in range(3):
+        run.add(number, prompt_of(number, 100), predict=5 if number == 1 else 80)
+    run.steps()
+    assert run.text[2] == alone(path, prompt_of(2, 100), predict=80)
+    again = [*run.sequences[1].tokens, *prompt_of(9, 20)]
+    sequence, text = run.say(again, predict=PREDICT)
+    assert sequence.cached >= 104
+    assert text == alone(path, again)
 
 
 def test_without_parking_a_prompt_that_lost_its_slot_starts_anew(plain: Path) -> None:

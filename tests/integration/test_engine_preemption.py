@@ -30,9 +30,10 @@ def engine(path: Path, *, slots: int = 8, num_ctx: int = 512, parking: int = 10*
     return engine_on(path, slots=slots, num_ctx=num_ctx, shared_cells=CELLS, parking=Parking(parking), exact=True)
 
 
-def alone(path: Path, prompt: list[int], **more: object) -> list[int]:
+def alone(path: Path, prompt: list[int], *, predict: int = PREDICT, sampling: SamplingParams = GREEDY) -> list[int]:
     """The tokens of a request on an engine that has done nothing else."""
-    return Run(engine_on(path, slots=1, num_ctx=512, exact=True)).say(prompt, **{"predict": PREDICT, **more})[0].tokens  # pyright: ignore[reportArgumentType]
+    run = Run(engine_on(path, slots=1, num_ctx=512, exact=True))
+    return run.say(prompt, predict=predict, sampling=sampling)[0].tokens
 
 
 @pytest.mark.parametrize("parking", [0, 10**7])

@@ -119,7 +119,7 @@ class World:
             key = worker.running.pop(self.random.randrange(len(worker.running)))
             up.append(events.RequestFinished(worker.id, key, DONE))
         else:
-            up.append(events.WorkerSpoke(worker.id))
+            up.append(events.WorkerSpoke(worker.id, pb.WorkerStats()))
 
     def kill(self) -> None:
         worker = self._any_worker()

@@ -1,9 +1,11 @@
 """Which tokens are guessed, and when guessing is given up."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.engine.drafting.gain import LENGTHS, PROBE_EVERY, Gain
+from workers.engine.drafting.heads import Track
 from workers.engine.drafting.lookup import NGRAM, Lookup
 from workers.engine.drafting.state import LONGEST_REST, DraftState
 
@@ -83,3 +85,12 @@ def test_a_sequence_whose_drafts_are_wrong_drafts_more_and_more_rarely() -> None
         pass
     state.learn(accepted=1)
     assert state.ready()
+
+
+def test_each_token_that_waits_for_a_head_has_the_state_of_the_one_before() -> None:
+    track = Track(slot=0, last=np.zeros(2, np.float32))
+    track.add([5, 6], np.array([[5, 5], [6, 6]], np.float32))
+    track.add([7], np.array([[7, 7]], np.float32))
+    assert (track.waiting, track.end) == ([5, 6, 7], 3)
+    assert np.array_equal(track.states, [[0, 0], [5, 5], [6, 6]])
+    assert track.last.tolist() == [7, 7]

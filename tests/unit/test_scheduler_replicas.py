@@ -3,6 +3,7 @@
 import pytest
 from scheduler_drive import MINUTE, SECOND, Drive, spec_of
 
+from remuda.v1 import serving_pb2 as pb
 from scheduler import events
 from scheduler.notices import LOAD_STALLED
 
@@ -303,7 +304,7 @@ def test_a_host_that_is_not_known_is_asked_who_it_is() -> None:
 def test_a_restarted_scheduler_adopts_the_workers_that_it_finds() -> None:
     drive = Drive(hosts=(), first_replica=100)
     drive.join("h", 7)
-    drive.give(events.WorkerSpoke(8))
+    drive.give(events.WorkerSpoke(8, pb.WorkerStats()))
     assert drive.said() == ["identify worker 7", "identify worker 8"]
     drive.ready("a", replica=7, active=((1, 0),))
     drive.submit(2, "a")

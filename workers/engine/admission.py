@@ -94,7 +94,9 @@ class Admission:
                 self._begin(sequence)
         while (gap := self._slots.old_gap()) is not None:
             self._park(gap)
-            self._memory.copy(self._slots.move_highest(gap), gap.id)
+            source, moved = self._slots.move_highest(gap), gap.sequence
+            if not self._memory.copy(source, gap.id) and moved is not None:
+                moved.computed = 0
 
     def make_room(self) -> bool:
         """Frees cells when they have run out: those that nobody uses, else those of the youngest sequence, which goes

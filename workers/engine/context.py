@@ -42,6 +42,8 @@ class ContextOptions:
     kv_cache_type: str = "f16"
     shared_cells: int = 0
     draft_rows: int = 0  # rows of a batch that want logits beside one for each sequence
+    snapshots: int = 0  # states of each sequence that a recurrent model keeps beside the last one
+    heads: bool = False  # runs the model's multi-token prediction heads in place of the model itself
 
 
 class Context:
@@ -55,18 +57,25 @@ class Context:
         params.n_batch = params.n_ubatch = options.batch_tokens
         # else room for the logits of every prompt token is made
         params.n_outputs_max = min(options.sequences + options.draft_rows, options.batch_tokens)
+        # llama.cpp asserts that a batch can be longer than the tokens which it keeps snapshots of
+        params.n_rs_seq = max(min(options.snapshots, options.batch_tokens - 2), 0)
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.type_k = params.type_v = _kv_cache_type(options.kv_cache_type)
         params.kv_unified = options.shared_cells > 0
         params.swa_full = False
         params.no_perf = True
+        if options.heads:
+            params.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
         self.pointer = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise LoadError("llama.cpp could not make the context")
         self.batch_tokens = options.batch_tokens
+        self.outputs: int = params.n_outputs_max
+        """Rows of a batch that can have logits."""
         self.shares_cells = options.shared_cells > 0
-        self.memory = Memory(self.pointer, model)
+        # heads have attention alone
+        self.memory = Memory(self.pointer, recurrent=model.recurrent and not options.heads, window=model.window)
         self._vocabulary_size = model.vocabulary.size
         # the same function with the address as a plain number, so that a view of it is made only when it has changed
         self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))

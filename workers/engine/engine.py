@@ -9,7 +9,7 @@ from workers.engine.admission import Admission, Limits
 from workers.engine.batch import Plan, plan_decodes, plan_prompts
 from workers.engine.companion import Companion
 from workers.engine.context import Context
-from workers.engine.drafting.model import DraftModel
+from workers.engine.drafting.drafter import Drafter
 from workers.engine.drafting.speculation import Speculation
 from workers.engine.grammar import Grammars
 from workers.engine.llama import LoadError
@@ -75,7 +75,7 @@ class Engine:
         *,
         parking: Parking | None = None,
         media: MediaEncoder | None = None,
-        draft: DraftModel | None = None,
+        draft: Drafter | None = None,
     ) -> None:
         self._vocabulary = model.vocabulary
         self._context = context
@@ -87,9 +87,8 @@ class Engine:
         self._parking = parking if parking is not None else Parking(0)  # one without states is false
         limits = Limits(options.num_ctx, model.vocabulary.size, options.checkpoint_interval)
         self._admission = Admission(context, self._slots, self._parking, Grammars(model.vocabulary), media, limits)
-        longest = options.draft_tokens if self._memory.cuttable else 0
-        rows = options.draft_rows if self._memory.cuttable else 0
-        self._speculation = Speculation(longest, rows, options.num_ctx, draft)
+        drafts = options.draft_tokens, options.draft_rows, options.num_ctx, self._memory.rollback
+        self._speculation = Speculation(*drafts, draft)
         self._picker = Picker(context, model.vocabulary, self._speculation, self._companion)
         self._turns = Turns()
         self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
@@ -211,6 +210,7 @@ class Engine:
             return 0
         plan.advance()
         self._taken = self._picker.pick(plan)
+        self._speculation.follow(plan)
         self._counters.decode_steps += 1
         self._counters.decode_tokens += sum(len(taken.tokens) for taken in self._taken)
         return elapsed

@@ -1,27 +1,33 @@
 """What a context remembers: its KV cache, or the state of a recurrent model. Everything here is in positions."""
 
 import ctypes
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workers.engine.llama import C
-from workers.engine.model import Model
 
 State = NDArray[np.uint8]
 
 
 class Memory:
     """The memory of all sequences. `cuttable`: any beginning of a sequence can be kept; otherwise (recurrent and
-    hybrid models, sliding windows) that is so only for the whole of it, or while it is within the window."""
+    hybrid models, sliding windows) that is so only for the whole of it, or while it is within the window. `rollback`:
+    how many tokens of a sequence's last decode can be taken back."""
 
-    def __init__(self, context: Any, model: Model) -> None:
+    def __init__(self, context: Any, *, recurrent: bool, window: int) -> None:
+        """`window` is in tokens, 0 = there is none."""
         self._context = context
         self._pointer = C.llama_get_memory(context)
-        self._window = model.window
-        self.cuttable = not model.recurrent and not model.window
+        self._window = window
+        self.cuttable = not recurrent and not window
+        snapshots: int = C.llama_n_rs_seq(context)
+        self._keeps_states = recurrent or snapshots > 0
+        self.rollback = snapshots if self._keeps_states else sys.maxsize
         self.can_shift: bool = C.llama_memory_can_shift(self._pointer)
+        self._rolled_back: dict[int, int] = {}  # to which length a sequence was, with the snapshots of a state
         self.copying: set[int] = set()
         """Sequences in copies that the next decode computes: until then their cells must stay, or hold something
         else."""
@@ -36,25 +42,46 @@ class Memory:
         if length == 0:
             C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
             return True
-        if C.llama_memory_seq_pos_max(self._pointer, sequence) + 1 == length:
+        if self._length(sequence) == length:
             return True
-        cut = C.llama_memory_seq_rm(self._pointer, sequence, length, -1)
-        oldest = max(length - self._window, 0) if self._window else 0
-        if cut and 0 <= C.llama_memory_seq_pos_min(self._pointer, sequence) <= oldest:
+        # llama.cpp would cut a state to any of its snapshots, also to one of an earlier decode than the last
+        if not self._keeps_states and C.llama_memory_seq_rm(self._pointer, sequence, length, -1):
+            oldest = max(length - self._window, 0) if self._window else 0
+            if 0 <= C.llama_memory_seq_pos_min(self._pointer, sequence) <= oldest:
+                return True
+        C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
+        return False
+
+    def roll_back(self, sequence: int, length: int) -> bool:
+        """Takes back the end of what the last decode added, `rollback` positions at most, down to `length`. False, and
+        the sequence is empty, where that fails."""
+        if not self._keeps_states or self._length(sequence) == length:
+            return self.keep(sequence, length)
+        if C.llama_memory_seq_rm(self._pointer, sequence, length, -1):
+            self._rolled_back[sequence] = length
             return True
         C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
         return False
 
-    def copy(self, source: int, target: int) -> None:
-        """Makes the target a copy of the source. Streams are copied whole; shared cells are only marked."""
+    def copy(self, source: int, target: int) -> bool:
+        """Makes the target a copy of the source. Streams are copied whole; shared cells are only marked. False, and the
+        target is empty, where that cannot be before the next decode."""
+        if self._is_rolled_back(source):
+            # llama.cpp copies the state itself: the snapshot that a roll back chose comes with a saved state only
+            state = self.save(source)
+            return self.restore(target, state) if state is not None else not self.keep(target, 0)
         C.llama_memory_seq_rm(self._pointer, target, -1, -1)
         C.llama_memory_seq_cp(self._pointer, source, target, -1, -1)
         self.copying |= {source, target}
+        return True
 
     def shift(self, sequence: int, start: int, end: int) -> None:
         """Drops positions [start, end) and moves what follows down to close the gap."""
+        rolled_back = self._is_rolled_back(sequence)
         C.llama_memory_seq_rm(self._pointer, sequence, start, end)
         C.llama_memory_seq_add(self._pointer, sequence, end, -1, start - end)
+        if rolled_back:
+            self._rolled_back[sequence] = self._length(sequence)
 
     def save(self, sequence: int) -> State | None:
         """The sequence's state in host memory. None where it cannot be had before the next decode."""
@@ -71,6 +98,13 @@ class Memory:
         if sequence in self.copying:
             return False
         return C.llama_state_seq_set_data(self._context, _bytes_of(state), state.nbytes, sequence) > 0
+
+    def _is_rolled_back(self, sequence: int) -> bool:
+        """Whether it was, and nothing has been added since."""
+        return self._rolled_back.get(sequence) == self._length(sequence)
+
+    def _length(self, sequence: int) -> int:
+        return C.llama_memory_seq_pos_max(self._pointer, sequence) + 1
 
 
 def _bytes_of(state: State) -> Any:

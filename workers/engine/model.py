@@ -42,6 +42,8 @@ class ModelOptions:
     use_mmap: bool | None = None
     mlock: bool = False
     direct_io: bool = False
+    heads: bool = False
+    """Load the multi-token prediction heads, too. The files must have them: `heads_in`."""
 
 
 class Model:
@@ -61,6 +63,10 @@ class Model:
         if not self.pointer:
             raise LoadError("llama.cpp could not load the model")
         self.vocabulary = Vocabulary(C.llama_model_get_vocab(self.pointer))
+        self.heads: int = C.llama_model_n_layer_nextn(self.pointer) if options.heads else 0
+        """Multi-token prediction heads that were loaded."""
+        self.state_size: int = C.llama_model_n_embd_out(self.pointer)
+        """Numbers of a hidden state, which heads take."""
         self.size: int = C.llama_model_size(self.pointer)
         self.pooling = self._pooling()
         self.recurrent: bool = C.llama_model_is_recurrent(self.pointer) or C.llama_model_is_hybrid(self.pointer)
@@ -102,6 +108,7 @@ def _params(options: ModelOptions) -> Any:
     params.n_gpu_layers = options.gpu_layers
     params.split_mode = getattr(C, SPLIT_MODES[options.split_mode])
     params.load_mode = load_mode(options)
+    params.load_mtp = options.heads
     if options.tensor_split:
         params.tensor_split = _tensor_split(options.tensor_split)
     return params

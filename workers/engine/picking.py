@@ -60,7 +60,8 @@ class Picker:
         if draft:
             right = max(good - 1, 0)
             sequence.computed += right
-            self._context.memory.keep(sequence.slot, sequence.position)
+            if not self._context.memory.roll_back(sequence.slot, sequence.position):
+                sequence.computed = 0
             self._speculation.verified(sequence, right)
         return tuple(picked[:good])
 

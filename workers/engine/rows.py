@@ -12,11 +12,13 @@ from workers.engine.llama import C
 class Batch:
     """The input of one decode: parallel arrays, one entry for each row (token)."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, state_size: int = 0) -> None:
+        """With a `state_size`, each row carries a hidden state of so many numbers beside its token."""
         self.tokens: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.positions: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.sequences: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.wants_logits: NDArray[np.int8] = np.zeros(capacity, np.int8)
+        self.states: NDArray[np.float32] = np.zeros((capacity, state_size), np.float32)
         self._one_sequence: NDArray[np.int32] = np.ones(capacity, np.int32)
         # llama.cpp wants a pointer to each row's list of sequences: ours are single entries of one array
         self._pointers = (self.sequences.ctypes.data + 4 * np.arange(capacity)).astype(np.uintp)
@@ -27,6 +29,8 @@ class Batch:
             seq_id=ctypes.cast(self._pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
             logits=_pointer(self.wants_logits, ctypes.c_int8),
         )
+        if state_size:
+            self.struct.embd = _pointer(self.states, ctypes.c_float)
 
     def fill(self, tokens: list[int], positions: list[int], sequences: list[int], wants_logits: list[int]) -> None:
         """Sets the rows of the next decode."""

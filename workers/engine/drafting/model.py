@@ -1,5 +1,6 @@
 """A small model that drafts for a large one with the same vocabulary."""
 
+from workers.engine.batch import Plan
 from workers.engine.context import Context
 from workers.engine.prefix import common_prefix
 from workers.engine.rows import Batch
@@ -39,6 +40,9 @@ class DraftModel:
             best = self._context.logits(len(going))[:, : self._vocabulary_size].argmax(axis=1)
             for sequence, token in zip(going, best.tolist(), strict=True):
                 sequence.draft.append(token)
+
+    def follow(self, plan: Plan) -> None:
+        """It sees in `draft` what there is to follow."""
 
     def _catch_up(self, sequences: list[Sequence]) -> bool:
         """Computes what the context lacks of all tokens but the last. False when that takes more than one batch."""

@@ -5,20 +5,26 @@ without a draft. As long as it picks what was drafted, the rows after are good. 
 drafted, greedy or not: a token's random number depends on its place alone.
 """
 
+import sys
+
+from workers.engine.batch import Plan
+from workers.engine.drafting.drafter import Drafter
 from workers.engine.drafting.gain import Gain
-from workers.engine.drafting.model import DraftModel
 from workers.engine.sequence import Sequence
 
 
 class Speculation:
     """Proposes drafts where they pay."""
 
-    def __init__(self, limit: int, rows: int, num_ctx: int, model: DraftModel | None = None) -> None:
-        """At most `limit` tokens for a sequence that does not say otherwise, at most `rows` in a step."""
+    def __init__(
+        self, limit: int, rows: int, num_ctx: int, longest: int = sys.maxsize, drafter: Drafter | None = None
+    ) -> None:
+        """At most `limit` tokens for a sequence that does not say otherwise, `longest` for any, `rows` in a step."""
         self._limit = limit
         self._rows = rows
+        self._longest = min(longest, rows)
         self._num_ctx = num_ctx
-        self._model = model
+        self._drafter = drafter
         self._gain = Gain()
         self._length = 0  # of the step's drafts
         self.drafted = 0
@@ -47,6 +53,11 @@ class Speculation:
         sequence.drafting.learn(accepted)
         sequence.draft = []
 
+    def follow(self, plan: Plan) -> None:
+        """Sees a step that was computed, and whose tokens were taken."""
+        if self._drafter is not None:
+            self._drafter.follow(plan)
+
     def observe(self, streams: int, tokens: int, elapsed_ns: int) -> None:
         """Takes the time of a step of decodes alone, drafting included, and the tokens that it gave."""
         self._gain.observe(streams, self._length, tokens, elapsed_ns)
@@ -56,12 +67,12 @@ class Speculation:
             limit = self._room(sequence, length)
             forced = sequence.constraint.forced() if sequence.constraint is not None else []
             sequence.draft = forced[:limit] or sequence.drafting.lookup.draft(sequence.tokens, limit)
-        if self._model is not None:
+        if self._drafter is not None:
             rest = [sequence for sequence in wanting if not sequence.draft and not sequence.media]
-            self._model.draft(rest, [self._room(sequence, length) for sequence in rest])
+            self._drafter.draft(rest, [self._room(sequence, length) for sequence in rest])
 
     def _asked(self, sequence: Sequence) -> int:
-        return self._limit if sequence.draft_tokens is None else min(sequence.draft_tokens, self._rows)
+        return min(self._limit if sequence.draft_tokens is None else sequence.draft_tokens, self._longest)
 
     def _room(self, sequence: Sequence, length: int) -> int:
         """Tokens that the sequence can use: one more than is drafted comes out of a step."""
