@@ -47,6 +47,7 @@ class Companion:
                 self._done.put(error)
             else:
                 self._done.put(None)
+            del work  # it holds a step's sequences
 
     def _next(self) -> Callable[[], None]:
         """The next work; listens while there is none."""

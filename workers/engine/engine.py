@@ -298,20 +298,21 @@ class Engine:
 
     def _recover(self, sequences: list[Sequence], result: int) -> None:
         """Makes room where that was lacking, else the requests of the step fail; the worker serves on."""
-        for sequence in sequences:
-            sequence.draft = []
-        if result == NO_CELLS and self._admission.make_room():
+        if result == ABORTED:  # all have ended
+            return
+        drafting = [sequence for sequence in sequences if sequence.draft]
+        for sequence in drafting:
+            self._speculation.verified(sequence, 0)  # it rests: the next step has fewer rows
+        if result == NO_CELLS and (drafting or self._admission.make_room()):
             return
         for sequence in sequences:
-            if result == NO_CELLS and sequence.generated:
-                sequence.end(FinishReason.LENGTH)
-            elif result == NO_CELLS:
-                sequence.end(FinishReason.ERROR, "the prompt needs more cells than the KV cache has", invalid=True)
-            elif result == ABORTED and self._memory.keep(sequence.slot, sequence.position):
-                continue
-            else:
+            if result != NO_CELLS:
                 sequence.computed = 0  # what its cells hold now is unknown
                 sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
+            elif sequence.generated:
+                sequence.end(FinishReason.LENGTH)
+            else:
+                sequence.end(FinishReason.ERROR, "the prompt needs more cells than the KV cache has", invalid=True)
 
     # ---- handing out ----
 
