@@ -254,8 +254,8 @@ class Settings(BaseSettings):
     """Tokens of a prompt after which the state of a model whose memory cannot be cut (recurrent, sliding window) is
     kept for other prompts: fewer = shorter ways from the last common one, more copies in REMUDA_PROMPT_CACHE_RAM."""
     draft_tokens: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_TOKENS")] = 8
-    """Tokens that are guessed ahead (from repeats in the text, by a draft model or the model's own heads) and verified in
-    one step at most, where a request does not say draft_num_predict. Fewer or none are guessed where that gives more
+    """Tokens that are guessed ahead (from repeats in the text, by a draft model or the model's own heads) and verified
+    in one step at most, where a request does not say draft_num_predict. Fewer or none are guessed where that gives more
     tokens a second."""
     draft_rows: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_ROWS")] = 32
     """Such tokens of all requests of a step together at most: each takes memory for a row of logits."""
