@@ -118,10 +118,12 @@ class ContextBounds:
     trained: int
     """0 = unknown."""
     minimum: int = MIN_CONTEXT
+    cells: int = 0
+    """That the KV cache holds for all requests together; 0 = as many as num_ctx asks for."""
 
     def apply(self, num_ctx: int) -> int:
         wanted = max(num_ctx or self.default, self.minimum)
-        return min(wanted, self.trained or MAX_INT)
+        return min(wanted, self.trained or MAX_INT, self.cells or MAX_INT)
 
 
 def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds: ContextBounds) -> Options:

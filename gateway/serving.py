@@ -75,6 +75,7 @@ class Serving:
             default=await self.scheduler.default_context(),
             trained=bundle.details.context_length,
             minimum=MIN_VISION_CONTEXT if "vision" in bundle.capabilities else MIN_CONTEXT,
+            cells=self._settings.kv_cells,
         )
         return resolve_options(orjson.loads(bundle.params_json or "{}"), asked, bounds)
 

@@ -83,12 +83,11 @@ class Loader:
         context = self._context(
             model,
             draft_rows=settings.draft_rows,
-            shared_cells=settings.kv_cells,
             snapshots=settings.draft_snapshots if self._drafts else 0,
         )
         options = EngineOptions(
             slots=slots,
-            num_ctx=min(num_ctx, settings.kv_cells or num_ctx),
+            num_ctx=num_ctx,
             prefill_chunk=settings.prefill_chunk,
             max_gap=settings.max_gap,
             draft_tokens=settings.draft_tokens,
@@ -98,20 +97,18 @@ class Loader:
         media, draft = self._media(model), self._drafter(model, context)
         return Engine(model, context, options, parking=self._parking(), media=media, draft=draft)
 
-    def _context(
-        self, model: Model, *, draft_rows: int = 0, shared_cells: int = 0, snapshots: int = 0, heads: bool = False
-    ) -> Context:
+    def _context(self, model: Model, *, draft_rows: int = 0, snapshots: int = 0, heads: bool = False) -> Context:
         settings, slots = self._settings, self._start.slots
         return Context(
             model,
             ContextOptions(
                 sequences=slots,
                 ctx_per_sequence=self._options.num_ctx,
-                batch_tokens=max(self._options.num_batch or settings.batch_size, slots),
+                batch_tokens=self._batch_tokens,
                 threads=self._threads,
                 flash_attention=settings.flash_attention,
                 kv_cache_type=settings.kv_cache_type,
-                shared_cells=shared_cells,
+                shared_cells=settings.kv_cells,
                 draft_rows=draft_rows,
                 snapshots=snapshots,
                 heads=heads,
@@ -127,16 +124,23 @@ class Loader:
         if not self._spec.projector_paths:
             return None
         settings = self._settings
+        path, *further = self._spec.projector_paths
+        if further:
+            log.warning("one projector of several is used", model=self._spec.name, unused=len(further))
         self._engine_log.begin_context()
         options = ProjectorOptions(
-            path=self._spec.projector_paths[0],
+            path=path,
             threads=self._threads,
-            batch_tokens=max(self._options.num_batch or settings.batch_size, self._start.slots),
+            batch_tokens=self._batch_tokens,
             limits=MediaLimits(settings.max_image_pixels, settings.max_sound_seconds),
             use_gpu=self._options.num_gpu != 0,
             flash_attention=settings.flash_attention,
         )
         return MediaEncoder(Projector(model, options), settings.image_cache)
+
+    @property
+    def _batch_tokens(self) -> int:
+        return max(self._options.num_batch or self._settings.batch_size, self._start.slots)
 
     @property
     def _drafts(self) -> bool:
@@ -161,7 +165,7 @@ class Loader:
         settings = self._settings
         self._engine_log.begin_context()
         try:
-            own = self._context(model, draft_rows=settings.draft_rows, shared_cells=settings.kv_cells, heads=True)
+            own = self._context(model, draft_rows=settings.draft_rows, heads=True)
         except LoadError as error:  # the model serves without them
             log.warning("no drafts by heads", reason=str(error))
             return None

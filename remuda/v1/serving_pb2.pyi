@@ -668,9 +668,9 @@ class WorkerStats(_message.Message):
     prefill_tokens: _builtins.int
     """since the start"""
     decode_tokens: _builtins.int
-    """since the start"""
+    """generated, since the start"""
     decode_steps: _builtins.int
-    """since the start"""
+    """that gave running streams their next tokens, since the start"""
     cached_tokens: _builtins.int
     """prompt tokens served from the prefix cache, since the start"""
     drafted_tokens: _builtins.int

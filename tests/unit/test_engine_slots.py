@@ -92,7 +92,7 @@ def test_a_start_reuses_only_what_is_the_same_and_leaves_the_last_token_to_compu
         sequence.computed = len(old)
         if number != len(earlier) - 1 or slots.full:
             slots.release(sequence)
-    start = choose_start(slots, [], sequence_of(99, prompt), lambda common, held: common)
+    start = choose_start(slots, [], sequence_of(99, prompt), lambda common, held: common, 4)
     source = slots.all[start.copy_from if start.copy_from >= 0 else start.slot.id]
     assert start.slot.sequence is None
     assert start.cached < len(prompt)

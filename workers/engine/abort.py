@@ -11,6 +11,7 @@ class AbortFlag:
 
     The callback must not be Python: hundreds of nodes a step would each wait for the interpreter. It has the signature
     of C's own `strlen`, which is 0, so false, for an empty string and 1, so true, for a string of one character.
+    Backends without such a callback, CUDA among them, compute to the end.
     """
 
     def __init__(self, context: Any) -> None:

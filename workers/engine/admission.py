@@ -5,16 +5,26 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from remuda.logs import get_logger
 from workers.engine.context import Context
 from workers.engine.grammar import Constraint, GrammarError, Grammars
 from workers.engine.media import MediaEncoder, MediaError, MediaPrompt
 from workers.engine.parking import ParkedState, Parking
-from workers.engine.prefix import choose_start
+from workers.engine.prefix import choose_start, common_prefix
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.slots import Slot, Slots
 
+log = get_logger()
+
 WORTH_PARKING = 64
 """Tokens that would have to be computed again for which a state is parked: fewer are computed in a step or two."""
+
+WORTH_COPYING = 64
+"""Tokens that the copy of a stream has to save, or a 64th of the stream's length if that is more: streams are copied
+whole. Where cells are shared they are only marked."""
+
+MOVING_COST = 8
+"""A state is moved in less time than an eighth of its tokens are computed in; less than that is not worth a move."""
 
 CHECKPOINT_TAIL = 4
 """Where a memory cannot be cut, a state is kept this many tokens before the prompt's end, so that the same prompt, and
@@ -53,6 +63,7 @@ class Admission:
         self._grammars = grammars
         self._media = media
         self._limits = limits
+        self._worth_copying = WORTH_COPYING if context.shares_cells else max(WORTH_COPYING, limits.num_ctx // 64)
         self._waiting: deque[Sequence] = deque()
         self._compiling: dict[Sequence, Future[Constraint]] = {}
         self._encoding: dict[Sequence, Future[MediaPrompt]] = {}
@@ -130,6 +141,9 @@ class Admission:
             sequence.end(FinishReason.ERROR, f"the grammar cannot be compiled: {error}", invalid=True)
         except MediaError as error:
             sequence.end(FinishReason.ERROR, str(error), invalid=True)
+        except Exception:  # the fault of one request must not end the others
+            log.exception("a request could not be prepared", request=f"{sequence.key.request_id:016x}")
+            sequence.end(FinishReason.ERROR, "the request could not be prepared")
         if sequence.media and len(sequence.prompt) > self._limits.num_ctx:
             sequence.end(FinishReason.ERROR, TOO_LONG, invalid=True)
         return sequence.finish is None
@@ -154,9 +168,9 @@ class Admission:
 
     def _begin(self, sequence: Sequence) -> None:
         """Gives a sequence a slot, with as much of its tokens computed as is known already."""
-        start = choose_start(self._slots, self._parking, sequence, self._memory.usable)
-        if start.copy_from >= 0 or start.restore or start.cached < len(start.slot.held) // 2:
-            self._park(start.slot)
+        start = choose_start(self._slots, self._parking, sequence, self._memory.usable, self._worth_copying)
+        stays = start.copy_from < 0 and start.restore is None
+        self._park(start.slot, kept=start.cached if stays else 0)
         if start.copy_from >= 0:
             self._memory.copy(start.copy_from, start.slot.id)
         restored = start.restore is None or self._restore(start.slot, start.restore)
@@ -175,7 +189,7 @@ class Admission:
         if self._memory.cuttable or not self._parking.enabled:
             return []
         end, interval = len(sequence.tokens) - CHECKPOINT_TAIL, self._limits.checkpoint_interval
-        places = [place for place in range(interval, end, interval) if place > sequence.computed]
+        places = [place for place in range(interval, end, interval) if place > sequence.computed] if interval else []
         if end - sequence.computed >= WORTH_PARKING:
             places.append(end)
         return [sequence.positions.cut(place) for place in places]
@@ -226,13 +240,20 @@ class Admission:
         self._pressed = True
         self.preemptions += 1
 
-    def _park(self, slot: Slot) -> None:
-        """Keeps what a slot still holds, unless that is little, or known elsewhere."""
-        if len(slot.held) < WORTH_PARKING or not self._parking.enabled:
+    def _park(self, slot: Slot, kept: int = 0) -> None:
+        """Keeps what a slot holds before it changes hands, where much of it would be lost: `kept` tokens stay, and of
+        others some may be known elsewhere."""
+        if not self._parking.enabled or len(slot.held) < WORTH_PARKING:
             return
-        others = (other for other in self._slots.all if other is not slot and other.adapters == slot.adapters)
-        known = any(other.cached[: len(slot.held)] == slot.held for other in others)
-        if not known or not self._memory.cuttable:
+        others = [(other.cached, other.adapters) for other in self._slots.all if other is not slot]
+        others += [(parked.tokens, parked.adapters) for parked in self._parking]
+        known = (
+            self._memory.usable(common_prefix(tokens, slot.held), len(tokens))
+            for tokens, adapters in others
+            if adapters == slot.adapters
+        )
+        lost = len(slot.held) - max(kept, *known, 0)
+        if lost >= max(WORTH_PARKING, len(slot.held) // MOVING_COST):
             self._keep_state(slot.id, slot.held, slot.adapters)
 
     def _keep_state(self, slot: int, tokens: list[int], adapters: tuple[str, ...]) -> None:

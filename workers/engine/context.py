@@ -89,15 +89,18 @@ class Context:
         return self.compute(lambda: C.llama_decode(self.pointer, batch.struct))
 
     def compute(self, decode: Callable[[], int]) -> int:
-        """Runs anything that decodes with this context; results as of `decode`."""
+        """Runs anything that decodes with this context; results as of `decode`. Returns when it is computed."""
         self._abort.lower()
         result = decode()
-        self.memory.copying.clear()
+        C.llama_synchronize(self.pointer)  # until then a GPU has only been told what to do
+        self.memory.decoded()
         return result
 
     def abort(self) -> None:
-        """Ends the running decode at its next node of the graph. Called from another thread."""
-        self._abort.raise_()
+        """Ends the running decode at its next node of the graph, where that does no harm. Called from another
+        thread."""
+        if not self.memory.shifting:
+            self._abort.raise_()
 
     def use_adapters(self, paths: tuple[str, ...]) -> None:
         """Applies these LoRA adapters, and no others, from the next decode on. Raises LoadError."""
@@ -108,6 +111,7 @@ class Context:
         pointers, scales = (C.llama_adapter_lora_p_ctypes * count)(*adapters), (ctypes.c_float * count)(*[1.0] * count)
         C.llama_set_adapters_lora(self.pointer, pointers, count, scales)
         self._adapters = paths
+        self._model.forget_adapters(paths)
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""

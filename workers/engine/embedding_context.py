@@ -35,8 +35,7 @@ class EmbeddingContext:
     def __init__(self, model: Model, options: EmbeddingOptions) -> None:
         """Raises LoadError when there is not enough memory."""
         # a recurrent model keeps a state for every sequence that there may be
-        recurrent = C.llama_model_is_recurrent(model.pointer) or C.llama_model_is_hybrid(model.pointer)
-        self.sequences = 1 if recurrent else min(MAX_SEQUENCES, options.batch_tokens)
+        self.sequences = 1 if model.recurrent else min(MAX_SEQUENCES, options.batch_tokens)
         self.batch_tokens = options.batch_tokens
         # a model that was not made to embed gives the state of its last token, the only one that has seen all others
         pooling = model.pooling or C.LLAMA_POOLING_TYPE_LAST

@@ -54,8 +54,8 @@ class Counters:
     """Since the start, and what is parked now."""
 
     prefill_tokens: int = 0
-    decode_tokens: int = 0
-    decode_steps: int = 0
+    decode_tokens: int = 0  # all that were generated
+    decode_steps: int = 0  # that gave running streams their next tokens
     cached_tokens: int = 0  # of prompts, not computed because the KV cache held them
     drafted_tokens: int = 0
     accepted_tokens: int = 0
@@ -175,6 +175,7 @@ class Engine:
         plan = plan_decodes(decoding)
         drafted = len(plan.tokens) > len(decoding)
         elapsed = self._decode(plan, meanwhile)
+        self._counters.decode_steps += 1
         if elapsed and not drafted:
             self.pace.observe_decode(elapsed, len(decoding))
         if elapsed:
@@ -211,7 +212,6 @@ class Engine:
         plan.advance()
         self._taken = self._picker.pick(plan)
         self._speculation.follow(plan)
-        self._counters.decode_steps += 1
         self._counters.decode_tokens += sum(len(taken.tokens) for taken in self._taken)
         return elapsed
 
@@ -245,7 +245,7 @@ class Engine:
             for sequence in sequences:
                 if sequence.constraint is not None:
                     sequence.constraint.compute_masks(sequence.draft)
-                elif not sequence.decoding:
+                elif not sequence.decoding and self._speculation.asked(sequence):
                     sequence.drafting.lookup.index(sequence.tokens)
 
         def listen() -> None:

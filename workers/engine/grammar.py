@@ -36,6 +36,11 @@ class Constraint:
         """Whether nothing may follow."""
         return self._matcher.is_stopped()
 
+    @property
+    def failure(self) -> str:
+        """Why the grammar cannot be followed any further; empty while it can."""
+        return self._matcher.get_error() if self._matcher.is_error() else ""
+
     def forced(self) -> list[int]:
         """The tokens that come next in any case, as the vocabulary would have them written."""
         return self._matcher.compute_ff_tokens()

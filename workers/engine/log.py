@@ -25,7 +25,7 @@ _NOISE = ("llama_model_load_from_file_impl: ", "llama_model_load: ")
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Footprint:
     """Bytes that the loaded model takes."""
 
     total: int
@@ -53,11 +53,11 @@ class EngineLog:
         """Counts the buffers that follow as another context's: of one context the sizes told last are the true ones."""
         self._context += 1
 
-    def memory(self) -> Memory:
+    def memory(self) -> Footprint:
         """Sizes of all buffers that were made so far; those that are not the host's are on GPUs."""
         sizes = {key: int(mib * MIB) for key, mib in self._buffers.items()}
         on_gpu = sum(size for (_, backend, _), size in sizes.items() if not _is_host(backend))
-        return Memory(total=sum(sizes.values()), vram=on_gpu)
+        return Footprint(total=sum(sizes.values()), vram=on_gpu)
 
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode("utf-8", "replace").strip()

@@ -31,10 +31,13 @@ class Memory:
         self.copying: set[int] = set()
         """Sequences in copies that the next decode computes: until then their cells must stay, or hold something
         else."""
+        self.shifting = False
+        """Whether the next decode begins by turning cells to their new positions: it must not end midway."""
 
     def usable(self, common: int, held: int) -> int:
         """How many of `held` tokens in memory serve a sequence that begins with the first `common` of them."""
-        return common if self.cuttable or common == held or held <= self._window else 0
+        in_window = not self._keeps_states and held <= self._window
+        return common if self.cuttable or common == held or in_window else 0
 
     def keep(self, sequence: int, length: int) -> bool:
         """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where it cannot be cut
@@ -69,7 +72,10 @@ class Memory:
         if self._is_rolled_back(source):
             # llama.cpp copies the state itself: the snapshot that a roll back chose comes with a saved state only
             state = self.save(source)
-            return self.restore(target, state) if state is not None else not self.keep(target, 0)
+            if state is not None:
+                return self.restore(target, state)
+            self.keep(target, 0)
+            return False
         C.llama_memory_seq_rm(self._pointer, target, -1, -1)
         C.llama_memory_seq_cp(self._pointer, source, target, -1, -1)
         self.copying |= {source, target}
@@ -80,8 +86,14 @@ class Memory:
         rolled_back = self._is_rolled_back(sequence)
         C.llama_memory_seq_rm(self._pointer, sequence, start, end)
         C.llama_memory_seq_add(self._pointer, sequence, end, -1, start - end)
+        self.shifting = True
         if rolled_back:
             self._rolled_back[sequence] = self._length(sequence)
+
+    def decoded(self) -> None:
+        """What waited for the next decode has happened."""
+        self.copying.clear()
+        self.shifting = False
 
     def save(self, sequence: int) -> State | None:
         """The sequence's state in host memory. None where it cannot be had before the next decode."""

@@ -13,7 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from remuda.logs import get_logger
 from workers.engine.memory import State
+
+log = get_logger()
 
 WRITES = 8
 """States that may wait for the disk: each keeps its memory until it is written."""
@@ -121,7 +124,9 @@ class Disk:
         """Takes what has been written. A write that failed (the disk is full) loses its state alone."""
         for writing in [writing for writing in self._writing if writing.done()]:
             self._writing.remove(writing)
-            if writing.exception() is None:
+            if (error := writing.exception()) is not None:
+                log.warning("a prompt's state was not kept on disk", folder=str(self._folder), error=str(error))
+            else:
                 self._parked.append(writing.result())
         while sum(parked.state.nbytes for parked in self._parked) > self._limit:
             self._parked.pop(0)

@@ -67,12 +67,14 @@ class Picker:
 
     def _accept(self, sequence: Sequence, token: int) -> None:
         sequence.append(token)
-        if token in self._vocabulary.end_of_generation:
+        if sequence.constraint is not None and (failure := sequence.constraint.failure):
+            sequence.end(FinishReason.ERROR, failure, invalid=True)  # else the end of generation is all that is allowed
+        elif token in self._vocabulary.end_of_generation:
             sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
         elif sequence.constraint is not None:
             try:
                 sequence.constraint.accept(token)
             except GrammarError as error:
-                sequence.end(FinishReason.ERROR, str(error))
+                sequence.end(FinishReason.ERROR, str(error), invalid=True)
             if sequence.constraint.complete:
                 sequence.end(FinishReason.STOP)

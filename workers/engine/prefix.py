@@ -15,9 +15,11 @@ from workers.engine.slots import Slot, Slots
 WORTH_STAYING = 16
 """Tokens of common prefix for which a newcomer takes the very slot that holds it, wherever that lies."""
 
-WORTH_COPYING = 64
-"""Tokens of common prefix for which a stream is copied, or a parked state restored: that moves all of it, whatever the
-length."""
+WORTH_RESTORING = 64
+"""Tokens that a parked state has to save to be restored."""
+
+FIRST_PIECE = 64
+"""Tokens of two prompts that are compared first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,23 @@ class Start:
     restore: ParkedState | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many tokens of a prompt a slot holds that are of use."""
+
+    length: int
+    slot: Slot
+
+
 Usable = Callable[[int, int], int]
 """How many of the tokens in memory serve, of (those in common, all held): `Memory.usable`."""
 
 
-def choose_start(slots: Slots, parked: Iterable[ParkedState], sequence: Sequence, usable: Usable) -> Start:
+def choose_start(
+    slots: Slots, parked: Iterable[ParkedState], sequence: Sequence, usable: Usable, worth_copying: int
+) -> Start:
     """Finds the start for a sequence. There must be a free slot. The last token is always computed, since its logits
-    are what the next one is drawn from."""
+    are what the next one is drawn from. A stream is copied where that saves `worth_copying` tokens."""
 
     def reach(tokens: list[int], adapters: tuple[str, ...]) -> int:
         if adapters != sequence.adapters:
@@ -45,26 +57,30 @@ def choose_start(slots: Slots, parked: Iterable[ParkedState], sequence: Sequence
         common = min(common_prefix(tokens, sequence.tokens), len(sequence.tokens) - 1)
         return usable(sequence.positions.cut(common), len(tokens))
 
-    lengths = [(reach(slot.cached, slot.adapters), slot.sequence is None, -slot.id) for slot in slots.all]
-    common, is_free, negative_id = max(lengths)  # a free one wins over a running one
-    source = slots.all[-negative_id]
+    found = [Found(reach(slot.cached, slot.adapters), slot) for slot in slots.all]
+    best = max(found, key=lambda one: (one.length, one.slot.sequence is None, -one.slot.id))
+    free = max((one for one in found if one.slot.sequence is None), key=lambda one: (one.length, -one.slot.id))
+    if best.length - free.length < worth_copying:
+        best = free
     away = max(parked, key=lambda state: reach(state.tokens, state.adapters), default=None)
-    if away is not None and (length := reach(away.tokens, away.adapters)) >= common + WORTH_COPYING:
+    if away is not None and (length := reach(away.tokens, away.adapters)) >= best.length + WORTH_RESTORING:
         return Start(slots.best_free(), length, restore=away)
-    if is_free and common >= WORTH_STAYING:
-        return Start(source, common)
+    if best.slot.sequence is None and best.length >= WORTH_STAYING:
+        return Start(best.slot, best.length)
     target = slots.best_free()
-    if common >= WORTH_COPYING:
-        return Start(target, common, copy_from=source.id)
+    if best.length >= worth_copying:
+        return Start(target, best.length, copy_from=best.slot.id)
     return Start(target, reach(target.cached, target.adapters))
 
 
 def common_prefix(one: list[int], other: list[int]) -> int:
-    """Length of the common beginning of two token lists."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
-        return high
-    while low < high:  # one[:low] is common, one[:high + 1] is not
+    """Length of the common beginning of two token lists. Most differ early: longer and longer pieces are compared."""
+    low, step, end = 0, FIRST_PIECE, min(len(one), len(other))
+    while low < end and one[low : low + step] == other[low : low + step]:
+        low, step = low + step, 2 * step
+    high = min(low + step, end)
+    low = min(low, end)
+    while low < high:  # one[:low] is common, one[:high + 1] is not, or the end
         middle = (low + high + 1) // 2
         if one[low:middle] == other[low:middle]:
             low = middle

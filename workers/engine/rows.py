@@ -23,14 +23,14 @@ class Batch:
         # llama.cpp wants a pointer to each row's list of sequences: ours are single entries of one array
         self._pointers = (self.sequences.ctypes.data + 4 * np.arange(capacity)).astype(np.uintp)
         self.struct = C.llama_batch(
-            token=_pointer(self.tokens, ctypes.c_int32),
-            pos=_pointer(self.positions, ctypes.c_int32),
-            n_seq_id=_pointer(self._one_sequence, ctypes.c_int32),
+            token=pointer_to(self.tokens, ctypes.c_int32),
+            pos=pointer_to(self.positions, ctypes.c_int32),
+            n_seq_id=pointer_to(self._one_sequence, ctypes.c_int32),
             seq_id=ctypes.cast(self._pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
-            logits=_pointer(self.wants_logits, ctypes.c_int8),
+            logits=pointer_to(self.wants_logits, ctypes.c_int8),
         )
         if state_size:
-            self.struct.embd = _pointer(self.states, ctypes.c_float)
+            self.struct.embd = pointer_to(self.states, ctypes.c_float)
 
     def fill(self, tokens: list[int], positions: list[int], sequences: list[int], wants_logits: list[int]) -> None:
         """Sets the rows of the next decode."""
@@ -42,6 +42,7 @@ class Batch:
         self.struct.n_tokens = rows
 
 
-def _pointer(array: NDArray[Any], kind: Any) -> Any:
-    pointer_to: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
-    return ctypes.cast(array.ctypes.data, pointer_to(kind))
+def pointer_to(array: NDArray[Any], kind: Any) -> Any:
+    """A C pointer to an array's memory, which must outlive it."""
+    pointer_type: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
+    return ctypes.cast(array.ctypes.data, pointer_type(kind))

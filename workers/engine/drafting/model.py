@@ -35,7 +35,7 @@ class DraftModel:
             return
         for _ in range(max(limit for _, limit in ready)):
             going = [sequence for sequence, limit in ready if len(sequence.draft) < limit]
-            if not self._compute([(sequence, [(sequence.tokens + sequence.draft)[-1]]) for sequence in going]):
+            if not self._compute([(sequence, [(sequence.draft or sequence.tokens)[-1]]) for sequence in going]):
                 return
             best = self._context.logits(len(going))[:, : self._vocabulary_size].argmax(axis=1)
             for sequence, token in zip(going, best.tolist(), strict=True):

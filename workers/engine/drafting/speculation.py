@@ -30,17 +30,21 @@ class Speculation:
         self.drafted = 0
         self.accepted = 0
 
+    def asked(self, sequence: Sequence) -> int:
+        """Tokens to draft for the sequence in a step at most."""
+        return min(self._limit if sequence.draft_tokens is None else sequence.draft_tokens, self._longest)
+
     def propose(self, decoding: list[Sequence], room: int) -> None:
         """Sets the drafts of the sequences that the next step decodes; at most `room` tokens together."""
         self._length = 0
         wanting: list[Sequence] = []
         for sequence in decoding:
             sequence.draft = []
-            if self._asked(sequence) > 0 and sequence.drafting.ready():
+            if self.asked(sequence) > 0 and sequence.drafting.ready():
                 wanting.append(sequence)
         if not wanting:
             return
-        longest = self._gain.length(len(decoding), max(map(self._asked, wanting)))
+        longest = self._gain.length(len(decoding), max(map(self.asked, wanting)))
         length = min(longest, min(room, self._rows) // len(wanting))
         if length > 0:
             self._draft(wanting, length)
@@ -71,12 +75,9 @@ class Speculation:
             rest = [sequence for sequence in wanting if not sequence.draft and not sequence.media]
             self._drafter.draft(rest, [self._room(sequence, length) for sequence in rest])
 
-    def _asked(self, sequence: Sequence) -> int:
-        return min(self._limit if sequence.draft_tokens is None else sequence.draft_tokens, self._longest)
-
     def _room(self, sequence: Sequence, length: int) -> int:
         """Tokens that the sequence can use: one more than is drafted comes out of a step."""
-        room = min(length, self._asked(sequence), self._num_ctx - len(sequence.tokens))
+        room = min(length, self.asked(sequence), self._num_ctx - len(sequence.tokens))
         if sequence.num_predict >= 0:
             room = min(room, sequence.num_predict - sequence.generated - sequence.resumed - 1)
         return max(room, 0)

@@ -4,10 +4,10 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.engine.llama import C
 from workers.engine.media.prompt import MediaSpan
+from workers.engine.rows import pointer_to
 
 
 def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, sequence: int) -> int:
@@ -20,11 +20,11 @@ def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, seq
     lists = (sequences.ctypes.data + 4 * np.arange(count)).astype(np.uintp)
     batch = C.llama_batch(
         n_tokens=count,
-        embd=_pointer(chunk.embeddings[cells.start :], ctypes.c_float),
-        pos=_pointer(places, ctypes.c_int32),
-        n_seq_id=_pointer(ones, ctypes.c_int32),
+        embd=pointer_to(chunk.embeddings[cells.start :], ctypes.c_float),
+        pos=pointer_to(places, ctypes.c_int32),
+        n_seq_id=pointer_to(ones, ctypes.c_int32),
         seq_id=ctypes.cast(lists.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
-        logits=_pointer(no_logits, ctypes.c_int8),
+        logits=pointer_to(no_logits, ctypes.c_int8),
     )
     if not chunk.whole:
         return C.llama_decode(context, batch)
@@ -33,8 +33,3 @@ def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, seq
         return C.llama_decode(context, batch)
     finally:
         C.llama_set_causal_attn(context, True)
-
-
-def _pointer(array: NDArray[Any], kind: Any) -> Any:
-    pointer_to: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
-    return ctypes.cast(array.ctypes.data, pointer_to(kind))

@@ -13,6 +13,7 @@ from workers.engine.sampling.params import SamplingParams
 
 Indices = NDArray[np.int64]
 DROPPED = np.float32(-np.inf)
+LOWEST = np.finfo(np.float32).min
 
 GROUP_SIZE = 32
 """The vocabulary is dealt into groups of about this many tokens. The k-th best group maximum is a threshold with at
@@ -59,7 +60,8 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, In
     maxima = groups.max(axis=1)
     head = maxima[:, : rest.shape[1]]
     np.maximum(head, rest, out=head)
-    thresholds = np.partition(maxima, columns - k, axis=1)[:, columns - k]
+    # where a grammar leaves fewer than k tokens the threshold would be -inf, which all others reach
+    thresholds = np.maximum(np.partition(maxima, columns - k, axis=1)[:, columns - k], LOWEST)
     row, column = _where(maxima >= thresholds[:, None])
     members = groups[row, :, column]
     hit, group = _where(members >= thresholds[row, None])

@@ -11,9 +11,11 @@ from workers.engine.sampling.params import SamplingParams
 def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingParams) -> None:
     """Changes one row of logits in place. `tokens` are the sequence's tokens, prompt included, as in llama.cpp."""
     recent = tokens if params.repeat_last_n < 0 else tokens[-params.repeat_last_n :]
-    counts = Counter(token for token in recent if token >= 0)  # what is below stands for a piece of an image
+    counts = Counter(recent)
     ids = np.fromiter(counts.keys(), np.int64, len(counts))
     times = np.fromiter(counts.values(), np.float32, len(counts))
+    text = ids >= 0  # what is below stands for a piece of an image
+    ids, times = ids[text], times[text]
     values = logits[ids]
     penalty = np.float32(params.repeat_penalty if params.repeat_penalty > 0 else 1)  # nothing can be divided by 0
     values = np.where(values <= 0, values * penalty, values / penalty)
