@@ -4,6 +4,7 @@ Grammars are llguidance's (Lark-like text, or JSON made from a JSON schema); the
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
@@ -22,13 +23,38 @@ class GrammarError(Exception):
     """A grammar that cannot be compiled, or that the output has left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The tokens that may come next: these alone, or all but these, whichever are fewer. So a row of logits, which is
+    read on the way of every step, is changed in a few places only."""
+
+    ids: NDArray[np.int64]
+    alone: bool
+
+    @classmethod
+    def of(cls, mask: NDArray[np.int32], vocabulary_size: int) -> "Allowed":
+        """From llguidance's mask, one bit for each token."""
+        bits = np.unpackbits(mask.view(np.uint8), count=vocabulary_size, bitorder="little").view(np.bool_)
+        alone = 2 * int(np.count_nonzero(bits)) < vocabulary_size
+        return cls(np.flatnonzero(bits if alone else ~bits), alone)
+
+    def apply(self, row: NDArray[np.float32]) -> None:
+        """Rules out all others in a row of logits (vocabulary,)."""
+        if self.alone:
+            kept = row[self.ids]
+            row.fill(-np.inf)
+            row[self.ids] = kept
+        else:
+            row[self.ids] = -np.inf
+
+
 class Constraint:
     """One sequence's place in its grammar."""
 
     def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
         self._matcher = matcher
-        self._masks: NDArray[np.int32] = np.zeros((1, (vocabulary_size + 31) // 32), np.int32)
-        self._known = 0  # masks that were computed
+        self._mask: NDArray[np.int32] = np.zeros((vocabulary_size + 31) // 32, np.int32)
+        self._allowed: list[Allowed] = []  # next, and after each token of the draft
         self._vocabulary_size = vocabulary_size
 
     @property
@@ -47,36 +73,30 @@ class Constraint:
 
     def compute_masks(self, draft: list[int]) -> None:
         """Finds the tokens that may come next, and those after each token of a draft."""
-        if len(draft) >= len(self._masks):
-            self._masks = np.zeros((len(draft) + 1, self._masks.shape[1]), np.int32)
-        self._compute_mask(0)
-        self._known, consumed = 1, 0
+        self._allowed, consumed = [self._compute_mask()], 0
         for token in draft:
             if self._matcher.try_consume_tokens([token]) == 0:
                 break  # the sampler cannot pick it, so what would follow does not matter
             consumed += 1
             if self._matcher.is_stopped():
                 break
-            self._compute_mask(consumed)
-            self._known += 1
+            self._allowed.append(self._compute_mask())
         if consumed:
             self._matcher.rollback(consumed)
 
     def apply(self, row: NDArray[np.float32], ahead: int = 0) -> None:
         """Rules out all others in the row of logits (vocabulary,) after the first `ahead` tokens of the draft."""
-        if ahead < self._known:
-            mask = self._masks[ahead].view(np.uint8)
-            allowed = np.unpackbits(mask, count=self._vocabulary_size, bitorder="little")
-            np.copyto(row, -np.inf, where=allowed == 0)
+        if ahead < len(self._allowed):
+            self._allowed[ahead].apply(row)
 
     def accept(self, token: int) -> None:
         """Takes the token that was picked. Raises GrammarError when the grammar does not have it."""
         if not self._matcher.consume_token(token):
             raise GrammarError(self._matcher.get_error())
 
-    def _compute_mask(self, index: int) -> None:
-        mask = self._masks[index]
-        cast(Any, self._matcher).unsafe_compute_mask_ptr(mask.ctypes.data, mask.nbytes)
+    def _compute_mask(self) -> Allowed:
+        cast(Any, self._matcher).unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
+        return Allowed.of(self._mask, self._vocabulary_size)
 
 
 class Grammars:
