@@ -68,6 +68,6 @@ CASE = Case(
     "mixed-steps",
     "Prompts beside running streams: mixed batches against decode-only ones with prompt batches in between.",
     run,
-    Options("small", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
+    Options("medium", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
     quick={"streams": (2,), "tokens": 8, "prompt_tokens": 256},
 )
