@@ -6,6 +6,7 @@ import pytest
 from engine_run import CRIA, Run, engine_on
 from scripted import FIRST_BYTE, PROMPT, write_scripted_model
 
+from workers.engine.grammar import Constraint, Grammars
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, SequenceKey
 
@@ -228,3 +229,29 @@ def test_a_seeded_request_that_is_resumed_elsewhere_says_the_same(seed: int) -> 
     second = rest.add(1, first.tokens[: len(prompt) + half], predict=30, sampling=sampling, resumed=half)
     rest.steps()
     assert second.tokens == first.tokens
+
+
+@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
+def test_a_request_that_cannot_be_prepared_ends_alone(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Grammars, "_begin", fail)
+    run = Run(engine_on(script))
+    run.add(1)
+    run.add(2, grammar='start: "x"')
+    while run.engine.busy:
+        run.steps(1)
+    assert (run.finish(2), run.sequences[2].error) == (FinishReason.ERROR, "the request could not be prepared")
+    assert run.text[1].endswith("now")
+
+
+@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
+def test_a_grammar_that_fails_midway_is_an_error_and_no_end(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Constraint, "failure", "too many items")
+    run = Run(engine_on(script))
+    run.add(1, grammar="start: /.*/")
+    while run.engine.busy:
+        run.steps(1)
+    sequence = run.sequences[1]
+    assert (run.finish(1), sequence.error, sequence.invalid) == (FinishReason.ERROR, "too many items", True)

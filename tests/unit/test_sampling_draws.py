@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.engine.sampling.candidates import find_candidates
 from workers.engine.sampling.chain import draw
 from workers.engine.sampling.draw import Draw
 from workers.engine.sampling.params import SamplingParams
@@ -89,3 +90,16 @@ def test_a_row_without_numbers_gives_no_token_and_leaves_the_others_alone(params
     rows[0] = value
     rows[1, 7] = 50
     assert sample(rows, [draw_with(params), draw_with(params)]) == [NO_TOKEN, 7]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_of_what_a_grammar_leaves_nothing_else_becomes_a_candidate(count: int) -> None:
+    """Two rows take the way of the group maxima, one row its own."""
+    allowed = np.array([3, 700, 20_000, 20_001, 30_000])[:count]
+    rows = np.full((3, 32_000), -np.inf, np.float32)
+    rows[:, allowed] = np.linspace(1, 2, count)
+    for some in (rows, rows[:1]):
+        found = find_candidates(some, [SamplingParams()] * len(some))
+        assert found.ids.shape == (len(some), count)
+        assert set(found.ids[0]) == set(allowed)
+        assert set(sample(some.copy(), [draw_with(SamplingParams(seed=5))] * len(some))) <= set(allowed.tolist())

@@ -54,7 +54,7 @@ class Admission:
         parking: Parking,
         grammars: Grammars,
         media: MediaEncoder | None,
-        limits: "Limits",
+        limits: Limits,
     ) -> None:
         self._memory = context.memory
         self._shares_cells = context.shares_cells

@@ -183,7 +183,7 @@ class Engine:
             self._speculation.observe(len(decoding), tokens, time.monotonic_ns() - began)
 
     def _step_of_prompts(self, prefilling: list[Sequence], *, beside_streams: bool, meanwhile: Meanwhile) -> None:
-        """The next image or sound, or chunks of prompts: as long as streams can wait, where there are any."""
+        """Chunks of prompts, or a piece of an image or sound: as long as streams can wait, where there are any."""
         batch_tokens = self._context.batch_tokens
         room = min(batch_tokens, self.pace.chunk(len(prefilling))) if beside_streams else batch_tokens
         eldest = min(prefilling, key=lambda sequence: sequence.timings.prefill_began)
