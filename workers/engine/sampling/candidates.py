@@ -81,7 +81,9 @@ def _where(mask: NDArray[np.bool_]) -> tuple[Indices, Indices]:
 
 def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> Indices:
     if 0 < params.top_k * GROUPS_PER_CANDIDATE < len(row):
-        return _above_kth_maximum(row[None], params.top_k)[1]
+        columns = max(len(row) // GROUP_SIZE, params.top_k * GROUPS_PER_CANDIDATE)
+        maxima = row[: len(row) // columns * columns].reshape(-1, columns).max(axis=0)
+        return np.flatnonzero(row >= max(np.partition(maxima, columns - params.top_k)[columns - params.top_k], LOWEST))
     if 0 < params.top_k < len(row):
         return np.flatnonzero(row >= np.partition(row, len(row) - params.top_k)[len(row) - params.top_k])
     if params.top_k > 0:
@@ -112,7 +114,7 @@ def _arrange_one(row: NDArray[np.float32], ids: NDArray[np.int64]) -> Candidates
     values = row[ids]
     if not len(ids):
         return Candidates(np.zeros((1, 1), np.int64), np.full((1, 1), DROPPED, np.float32))
-    order = np.lexsort((ids, -values))
+    order = np.argsort(-values, kind="stable")  # the ids ascend
     return Candidates(ids[order][None], values[order][None])
 
 
