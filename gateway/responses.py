@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -107,8 +107,9 @@ class GenerationResponse(RunResponse):
     async def _say_goodbye(self, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
         await super()._say_goodbye(scope, receive, send, started=started)
         if started and self._stream:
-            await send(_chunk(self._writer.error(ApiError(503, STOPPING))))
-            await send({"type": "http.response.body", "body": b""})
+            with suppress(RuntimeError):  # the reply was complete at that very moment
+                await send(_chunk(self._writer.error(ApiError(503, STOPPING))))
+                await send({"type": "http.response.body", "body": b""})
 
     def _events(self, record: RequestRecord) -> AsyncGenerator[Event]:
         return self._serving.events(self._generation, record)

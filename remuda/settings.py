@@ -42,7 +42,8 @@ def _reader(read: Callable[[str], Any]) -> BeforeValidator:
         try:
             return read(text)
         except ValueError:
-            warnings.warn(f"{info.field_name} has no readable value {text!r}: {default!r} is used", InvalidSetting, 2)
+            name = Settings.model_fields[info.field_name or ""].validation_alias
+            warnings.warn(f"{name} has no readable value {text!r}: {default!r} is used", InvalidSetting, 2)
             return default
 
     return BeforeValidator(validate)

@@ -16,8 +16,16 @@ from remuda.settings import Settings
 Rules: TypeAlias = dict[str, Any]
 """One grammar of llguidance: {"json_schema": …} or {"lark_grammar": …}."""
 
-SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""JSON as most of it is written, on one line. White space as it pleases is what small models never find out of."""
+WRITING = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "lenient": True,
+    "coerce_one_of": True,
+}
+"""JSON as most of it is written, on one line: white space as it pleases is what small models never find out of. What
+only validates (`uniqueItems`, a `format` of one's own) is passed over, as in Ollama: schemas made from classes are full
+of it."""
 
 TOO_DEEP = "it is nested too deeply"
 MATCHES_NOTHING = "nothing can match it"
@@ -27,7 +35,7 @@ DEAD_END = "NoExtensionBias"
 
 def json_rules(schema: dict[str, Any]) -> Rules:
     """JSON after a schema. What the schema says of white space itself has no say."""
-    return {"json_schema": {**schema, "x-guidance": SPACING}}
+    return {"json_schema": {**schema, "x-guidance": WRITING}}
 
 
 def grammar_text(*rules: Rules) -> str:

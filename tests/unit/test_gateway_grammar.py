@@ -151,11 +151,23 @@ for _ in range(2000):
 
 
 @pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+        {"type": "string", "format": "path"},
+        {"oneOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "integer"}]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "not": {"required": ["b"]}},
+    ],
+)
+async def test_what_only_validates_is_passed_over(grammars: AnswerGrammars, schema: dict[str, Any]) -> None:
+    assert await grammars.rules(replace(CHAT, format=schema))
+
+
+@pytest.mark.parametrize(
     ("schema", "reason"),
     [
         ({"type": "strnig"}, "Invalid type: strnig"),
         ({"type": 5}, "type must be a string or array of strings"),
-        ({"type": "array", "uniqueItems": True}, 'Unimplemented keys: ["uniqueItems"]'),
         ({"$ref": "#/$defs/nobody"}, "Pointer '/$defs/nobody' does not exist"),
         ({"$ref": "http://127.0.0.1:1/schema"}, "Resource 'http://127.0.0.1:1/schema' is not present"),
         ({"$ref": "#"}, "nothing can match it"),

@@ -103,3 +103,20 @@ def test_of_what_a_grammar_leaves_nothing_else_becomes_a_candidate(count: int) -
         assert found.ids.shape == (len(some), count)
         assert set(found.ids[0]) == set(allowed)
         assert set(sample(some.copy(), [draw_with(SamplingParams(seed=5))] * len(some))) <= set(allowed.tolist())
+
+
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        SamplingParams(temperature=0, repeat_penalty=1e-38),
+        SamplingParams(temperature=0, frequency_penalty=float("-inf")),
+        SamplingParams(temperature=0, presence_penalty=float("inf")),
+    ],
+)
+def test_penalties_that_overflow_leave_numbers_and_bring_back_nothing_that_was_ruled_out(
+    extreme: SamplingParams,
+) -> None:
+    row = np.array([[1.0, 3.0, 2.0, -np.inf]], np.float32)
+    (token,) = sample(row, [draw_with(extreme, [1, 3])])
+    assert token == (2 if extreme.presence_penalty > 0 else 1)
+    assert np.isneginf(row[0, 3])

@@ -63,7 +63,7 @@ def test_a_keep_alive_is_a_duration_or_a_number_of_seconds(
 
 def test_an_unreadable_number_warns_and_gives_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_MAX_QUEUE", "many")
-    with pytest.warns(InvalidSetting, match="max_queue"):
+    with pytest.warns(InvalidSetting, match="OLLAMA_MAX_QUEUE"):
         assert Settings().max_queue == 512
 
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from workers.engine.vocabulary import Vocabulary
 
+MAX_ITEMS = 20_000
+"""Branches of a grammar at one place: an optional property is four of them. llguidance's own limit is 2,000."""
+
 COMPILED_KEPT = 64
 """Grammars kept compiled. Clients send the same few schemas again and again; a large one takes tens of milliseconds."""
 
@@ -65,7 +68,7 @@ class Constraint:
     @property
     def failure(self) -> str:
         """Why the grammar cannot be followed any further; empty while it can."""
-        return self._matcher.get_error() if self._matcher.is_error() else ""
+        return _reason(self._matcher) if self._matcher.is_error() else ""
 
     def forced(self) -> list[int]:
         """The tokens that come next in any case, as the vocabulary would have them written."""
@@ -92,7 +95,7 @@ class Constraint:
     def accept(self, token: int) -> None:
         """Takes the token that was picked. Raises GrammarError when the grammar does not have it."""
         if not self._matcher.consume_token(token):
-            raise GrammarError(self._matcher.get_error())
+            raise GrammarError(_reason(self._matcher))
 
     def _compute_mask(self) -> Allowed:
         cast(Any, self._matcher).unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
@@ -117,10 +120,10 @@ class Grammars:
 
     def _compile(self, grammar: str) -> LLMatcher:
         # clients read these errors: without the state of the parser and the whole grammar
-        limits = LLParserLimits(verbose_errors=False)
+        limits = LLParserLimits(verbose_errors=False, max_items_in_row=MAX_ITEMS, step_max_items=20 * MAX_ITEMS)
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
         if matcher.is_error():
-            raise GrammarError(matcher.get_error())
+            raise GrammarError(_reason(matcher))
         return matcher
 
     @cached_property
@@ -128,3 +131,8 @@ class Grammars:
         ends = sorted(self._vocabulary.end_of_generation)
         make = cast(Any, llguidance.llamacpp).lltokenizer_from_vocab
         return make(self._vocabulary.pointer, eos_token=ends)
+
+
+def _reason(matcher: LLMatcher) -> str:
+    """What went wrong, without llguidance's marks."""
+    return matcher.get_error().partition("\n<")[0].strip()

@@ -15,7 +15,9 @@ C: Any = _untyped
 M: Any = _untyped_mtmd
 log = get_logger()
 
-WARN, ERROR = 3, 4
+DEBUG, WARN, ERROR = 1, 3, 4
+_EXPECTED = re.compile(r"failed with error 1$|compute status: 1$|failed to decode, ret = [12]$|find a memory slot")
+"""What is said of decodes that we aborted, or that found no room in the KV cache."""
 MIB = 1 << 20
 LINES_KEPT = 20
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")
@@ -67,6 +69,8 @@ class EngineLog:
             self._projector_backend = found[1]
         elif found := _PROJECTOR_WEIGHTS.search(line):
             self._buffers[self._context, self._projector_backend, "projector"] = float(found[1])
+        if _EXPECTED.search(line):
+            level = DEBUG
         if level == ERROR and line:
             self._errors.append(_without_paths(line))
             log.error("llama.cpp", message=line)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from workers.engine.sampling.params import SamplingParams
 
+LIMITS = np.finfo(np.float32)
+
 
 def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingParams) -> None:
     """Changes one row of logits in place. `tokens` are the sequence's tokens, prompt included, as in llama.cpp."""
@@ -18,6 +20,8 @@ def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingPar
     ids, times = ids[text], times[text]
     values = logits[ids]
     penalty = np.float32(params.repeat_penalty if params.repeat_penalty > 0 else 1)  # nothing can be divided by 0
-    values = np.where(values <= 0, values * penalty, values / penalty)
-    values -= times * np.float32(params.frequency_penalty) + np.float32(params.presence_penalty)
-    logits[ids] = values
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.where(values <= 0, values * penalty, values / penalty)
+        values -= times * np.float32(params.frequency_penalty) + np.float32(params.presence_penalty)
+    # what a grammar has ruled out stays so, and what overflows is still a number
+    logits[ids] = np.where(np.isneginf(logits[ids]), -np.inf, np.clip(values, LIMITS.min, LIMITS.max))
