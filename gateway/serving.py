@@ -12,7 +12,7 @@ import orjson
 from gateway import checks
 from gateway.generation import Delta, Done, Event, Generation
 from gateway.grammar.answer import AnswerGrammars
-from gateway.grammar.reply import reply_grammar
+from gateway.grammar.reply import own_choice, reply_grammar
 from gateway.options import MIN_CONTEXT, MIN_VISION_CONTEXT, ContextBounds, Options, resolve_options
 from gateway.prompt.builder import Draft, Prompt, PromptBuilder
 from gateway.prompt.formats import ChatFormat, Language, choose_format
@@ -166,6 +166,7 @@ def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
         shift=generation.shift,
         stop=options.stop,
         grammar=grammar,
+        own_choice=own_choice(draft, prompt) if grammar else None,
         logprobs=generation.top_logprobs if generation.logprobs else None,
         adapter_paths=draft.bundle.adapter_paths,
         draft_tokens=options.draft_tokens,

@@ -28,6 +28,13 @@ def reply_grammar(answer: Rules, draft: Draft, prompt: Prompt) -> str:
     return grammar_text({"lark_grammar": lark.grammar(start)}, *named)
 
 
+def own_choice(draft: Draft, prompt: Prompt) -> int | None:
+    """The token that opens thoughts, where the model may think but need not. A model that was about to write what the
+    rules forbid would else be driven into thoughts, as the only other thing that they allow."""
+    found = thoughts_of(draft, prompt) if draft.generation.kind is not Kind.GENERATE and draft.think else None
+    return None if found is None or found.inside else prompt.vocabulary.special_token(found.tags.opening)
+
+
 def _thoughts(lark: LarkWriter, thoughts: Thoughts, *, may_think: bool) -> str:
     """A model that was told not to think has no thoughts, unless its template began them."""
     if not thoughts.inside and not may_think:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from engine_run import CRIA, Run, engine_on
-from scripted import FIRST_BYTE, PROMPT, write_scripted_model
+from scripted import FIRST_BYTE, FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.grammar import Constraint, Grammars
 from workers.engine.sampling.params import SamplingParams
@@ -255,3 +255,22 @@ def test_a_grammar_that_fails_midway_is_an_error_and_no_end(script: Path, monkey
         run.steps(1)
     sequence = run.sequences[1]
     assert (run.finish(1), sequence.error, sequence.invalid) == (FinishReason.ERROR, "too many items", True)
+
+
+@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
+@pytest.mark.parametrize(
+    ("grammar", "own_choice", "text"),
+    [
+        ('start: "yyy" | "zzz"', None, "yyy"),
+        ('start: "yyy" | "zzz"', FIRST_BYTE + ord("y"), "zzz"),  # the model would begin with neither
+        ('start: "The" | "zzz"', FIRST_WORD, "The"),  # the model begins with it by itself
+    ],
+)
+def test_what_a_model_may_begin_with_of_its_own_choice_is_never_forced_on_it(
+    script: Path, grammar: str, own_choice: int | None, text: str
+) -> None:
+    run = Run(engine_on(script))
+    run.add(1, grammar=f"%llguidance {{}}\n{grammar}", own_choice=own_choice)
+    while run.engine.busy:
+        run.steps(1)
+    assert run.text[1] == text

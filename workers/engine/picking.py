@@ -1,10 +1,13 @@
 """From the logits of a step to the tokens that its sequences take."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workers.engine.batch import Plan
 from workers.engine.companion import Companion
 from workers.engine.context import Context
 from workers.engine.drafting.speculation import Speculation
-from workers.engine.grammar import GrammarError
+from workers.engine.grammar import Constraint, GrammarError
 from workers.engine.logprobs import Distribution
 from workers.engine.pieces import Taken
 from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
@@ -33,7 +36,7 @@ class Picker:
             if sequence.logprobs is not None:
                 asked[row] = Distribution(logits[row])
             if sequence.constraint is not None:
-                sequence.constraint.apply(logits[row], ahead)
+                _constrain(logits[row], sequence, sequence.constraint, ahead)
         draws = [sequence.draw(ahead) for sequence, ahead in plan.samples]
         picked = sample_shared(logits, draws, self._companion)
         taken: list[Taken] = []
@@ -78,3 +81,13 @@ class Picker:
                 sequence.end(FinishReason.ERROR, str(error), invalid=True)
             if sequence.constraint.complete:
                 sequence.end(FinishReason.STOP)
+
+
+def _constrain(row: NDArray[np.float32], sequence: Sequence, constraint: Constraint, ahead: int) -> None:
+    """Leaves what the grammar allows after the first `ahead` tokens of the draft, and the sequence's own choice only
+    where the model begins with it unasked."""
+    own = sequence.own_choice if ahead == sequence.generated == sequence.resumed == 0 else None
+    chosen = own is not None and int(row.argmax()) == own
+    constraint.apply(row, ahead)
+    if own is not None and not chosen:
+        row[own] = -np.inf
