@@ -41,7 +41,7 @@ class Limits:
 
     num_ctx: int
     vocabulary_size: int
-    checkpoint_interval: int = 1024
+    checkpoint_interval: int
 
 
 class Admission:
@@ -257,10 +257,6 @@ class Admission:
             self._keep_state(slot.id, slot.held, slot.adapters)
 
     def _keep_state(self, slot: int, tokens: list[int], adapters: tuple[str, ...]) -> None:
-        covering = (parked for parked in self._parking if parked.covers(tokens, adapters))
-        if self._memory.cuttable and (known := next(covering, None)) is not None:
-            self._parking.touch(known)
-            return
         state = self._memory.save(slot)
         if state is not None:
             self._parking.park(ParkedState(list(tokens), adapters, state), cuttable=self._memory.cuttable)

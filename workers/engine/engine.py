@@ -151,7 +151,7 @@ class Engine:
         False when there was nothing to compute."""
         self._admission.admit()
         for sequence in self._slots:
-            self._make_room(sequence)
+            self._shift_if_full(sequence)
         group = self._next_group()
         decoding = [sequence for sequence in group if sequence.decoding]
         prefilling = [sequence for sequence in group if not sequence.decoding]
@@ -203,11 +203,8 @@ class Engine:
         it gave nothing."""
         sequences = [sequence for sequence, _ in plan.chunks]
         plan.write(self._batch)
-        began = time.monotonic_ns()
-        result = self._compute(sequences, lambda: self._context.decode(self._batch), meanwhile)
-        elapsed = time.monotonic_ns() - began
-        if result != 0:
-            self._recover(sequences, result)
+        elapsed = self._compute(sequences, lambda: self._context.decode(self._batch), meanwhile)
+        if not elapsed:
             return 0
         plan.advance()
         self._taken = self._picker.pick(plan)
@@ -227,17 +224,15 @@ class Engine:
             place = sequence.position, sequence.slot
             return context.compute(lambda: decode_cells(context.pointer, span, cells, *place))
 
-        began = time.monotonic_ns()
-        result = self._compute([sequence], decode, meanwhile)
-        if result != 0:
-            self._recover([sequence], result)
-            return
-        sequence.computed += len(cells)
-        self._counters.prefill_tokens += len(cells)
-        self.pace.observe_prompts(time.monotonic_ns() - began, len(cells))
+        elapsed = self._compute([sequence], decode, meanwhile)
+        if elapsed:
+            sequence.computed += len(cells)
+            self._counters.prefill_tokens += len(cells)
+            self.pace.observe_prompts(elapsed, len(cells))
 
     def _compute(self, sequences: list[Sequence], decode: Callable[[], int], meanwhile: Meanwhile) -> int:
-        """Decodes; while that runs, the host's work for the step before is done, and masks for this one."""
+        """Decodes; while that runs, the host's work for the step before is done, and masks for this one. The
+        nanoseconds that it took, 0 = it gave nothing."""
 
         def work() -> None:
             meanwhile(self._collect())
@@ -253,11 +248,16 @@ class Engine:
             self._abort_unwanted()
 
         self._computing = sequences
+        began = time.monotonic_ns()
         self._companion.start(work, listen)
         result = decode()
         self._companion.wait()
+        elapsed = time.monotonic_ns() - began
         self._computing = []
-        return result
+        if result == 0:
+            return elapsed
+        self._recover(sequences, result)
+        return 0
 
     # ---- the parts of a step ----
 
@@ -276,7 +276,7 @@ class Engine:
             return []
         return group
 
-    def _make_room(self, sequence: Sequence) -> None:
+    def _shift_if_full(self, sequence: Sequence) -> None:
         """Shifts the context of a sequence that has filled it, or ends the sequence."""
         if len(sequence.tokens) <= self._num_ctx or not sequence.generated or sequence.finish is not None:
             return

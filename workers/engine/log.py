@@ -6,13 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-import llama_cpp.llama_cpp as _untyped
-import llama_cpp.mtmd_cpp as _untyped_mtmd
-
 from remuda.logs import get_logger
+from workers.engine.llama import C
+from workers.engine.media.mtmd import M
 
-C: Any = _untyped
-M: Any = _untyped_mtmd
 log = get_logger()
 
 DEBUG, WARN, ERROR = 1, 3, 4

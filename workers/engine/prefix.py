@@ -62,15 +62,16 @@ def choose_start(
     free = max((one for one in found if one.slot.sequence is None), key=lambda one: (one.length, -one.slot.id))
     if best.length - free.length < worth_copying:
         best = free
-    away = max(parked, key=lambda state: reach(state.tokens, state.adapters), default=None)
-    if away is not None and (length := reach(away.tokens, away.adapters)) >= best.length + WORTH_RESTORING:
+    reached = [(reach(state.tokens, state.adapters), state) for state in parked]
+    length, away = max(reached, key=lambda one: one[0], default=(0, None))
+    if away is not None and length >= best.length + WORTH_RESTORING:
         return Start(slots.best_free(), length, restore=away)
     if best.slot.sequence is None and best.length >= WORTH_STAYING:
         return Start(best.slot, best.length)
     target = slots.best_free()
     if best.length >= worth_copying:
         return Start(target, best.length, copy_from=best.slot.id)
-    return Start(target, reach(target.cached, target.adapters))
+    return Start(target, next(one.length for one in found if one.slot is target))
 
 
 def common_prefix(one: list[int], other: list[int]) -> int:

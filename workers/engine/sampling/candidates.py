@@ -54,7 +54,7 @@ def find_candidates(logits: NDArray[np.float32], params: list[SamplingParams]) -
 def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, Indices, NDArray[np.float32]]:
     """(row, token, logit) of every logit that reaches the k-th best group maximum of its row."""
     size = logits.shape[1]
-    columns = max(size // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
+    columns = _columns(size, k)
     whole = size // columns * columns
     groups, rest = logits[:, :whole].reshape(len(logits), -1, columns), logits[:, whole:]
     maxima = groups.max(axis=1)
@@ -73,6 +73,11 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, In
     )
 
 
+def _columns(size: int, k: int) -> int:
+    """Into how many groups so many logits are dealt."""
+    return max(size // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
+
+
 def _where(mask: NDArray[np.bool_]) -> tuple[Indices, Indices]:
     """np.nonzero of a matrix with few true entries, several times as fast."""
     row, column = np.divmod(np.flatnonzero(mask), max(mask.shape[1], 1))
@@ -81,7 +86,7 @@ def _where(mask: NDArray[np.bool_]) -> tuple[Indices, Indices]:
 
 def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> Indices:
     if 0 < params.top_k * GROUPS_PER_CANDIDATE < len(row):
-        columns = max(len(row) // GROUP_SIZE, params.top_k * GROUPS_PER_CANDIDATE)
+        columns = _columns(len(row), params.top_k)
         maxima = row[: len(row) // columns * columns].reshape(-1, columns).max(axis=0)
         return np.flatnonzero(row >= max(np.partition(maxima, columns - params.top_k)[columns - params.top_k], LOWEST))
     if 0 < params.top_k < len(row):
