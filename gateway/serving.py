@@ -12,7 +12,7 @@ import orjson
 from gateway import checks
 from gateway.generation import Delta, Done, Event, Generation
 from gateway.grammar.answer import AnswerGrammars
-from gateway.grammar.reply import own_choice, reply_grammar
+from gateway.grammar.reply import UNCONSTRAINED, ReplyGrammar, reply_grammar
 from gateway.options import MIN_CONTEXT, MIN_VISION_CONTEXT, ContextBounds, Options, resolve_options
 from gateway.prompt.builder import Draft, Prompt, PromptBuilder
 from gateway.prompt.formats import ChatFormat, Language, choose_format
@@ -101,14 +101,16 @@ class Serving:
         checks.check_tools(generation, chosen)
         return Draft(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
 
-    async def _grammar(self, draft: Draft, prompt: Prompt) -> str:
-        """What constrains the reply; empty = nothing."""
+    async def _grammar(self, draft: Draft, prompt: Prompt) -> ReplyGrammar:
+        """What constrains the reply."""
         answer = await self._grammars.rules(draft.generation)
         if answer is None:
-            return ""
+            return UNCONSTRAINED
         return await asyncio.to_thread(reply_grammar, answer, draft, prompt)
 
-    async def _run(self, draft: Draft, prompt: Prompt, grammar: str, record: RequestRecord) -> AsyncGenerator[Event]:
+    async def _run(
+        self, draft: Draft, prompt: Prompt, grammar: ReplyGrammar, record: RequestRecord
+    ) -> AsyncGenerator[Event]:
         spec = model_spec(draft.bundle, draft.options)
         work = work_of(draft, prompt, grammar)
         asked = draft.generation
@@ -154,7 +156,7 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
     )
 
 
-def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
+def work_of(draft: Draft, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Work:
     """What the worker needs to know to run the request."""
     generation, options = draft.generation, draft.options
     return wire_pb2.Work(
@@ -165,8 +167,8 @@ def work_of(draft: Draft, prompt: Prompt, grammar: str) -> wire_pb2.Work:
         num_keep=options.num_keep,
         shift=generation.shift,
         stop=options.stop,
-        grammar=grammar,
-        own_choice=own_choice(draft, prompt) if grammar else None,
+        grammar=grammar.text,
+        own_choice=grammar.own_choice,
         logprobs=generation.top_logprobs if generation.logprobs else None,
         adapter_paths=draft.bundle.adapter_paths,
         draft_tokens=options.draft_tokens,

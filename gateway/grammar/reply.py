@@ -1,5 +1,7 @@
 """The grammar of a whole reply: thoughts as the model likes, then an answer by the client's rules, or tool calls."""
 
+from dataclasses import dataclass
+
 from gateway.generation import Kind
 from gateway.grammar.answer import Rules, grammar_text, json_rules
 from gateway.grammar.lark import LarkWriter
@@ -12,27 +14,35 @@ SPACE = r"/[ \n]{0,4}/"
 """What models write after a closing tag; the parsers drop it."""
 
 
-def reply_grammar(answer: Rules, draft: Draft, prompt: Prompt) -> str:
-    """What the worker holds the reply to. `/api/generate` keeps to the rules from its first token, as in Ollama."""
+@dataclass(frozen=True, slots=True)
+class ReplyGrammar:
+    """What the worker holds a reply to. `own_choice` is the token that opens thoughts, where the model may think but
+    need not: a model that was about to write what the rules forbid would else be driven into thoughts, as the only
+    other thing that they allow."""
+
+    text: str
+    own_choice: int | None = None
+
+
+UNCONSTRAINED = ReplyGrammar("")
+
+
+def reply_grammar(answer: Rules, draft: Draft, prompt: Prompt) -> ReplyGrammar:
+    """`/api/generate` keeps to the rules from its first token, as in Ollama."""
     if draft.generation.kind is Kind.GENERATE:
-        return grammar_text(answer)
+        return ReplyGrammar(grammar_text(answer))
     lark, found = LarkWriter(prompt.vocabulary), thoughts_of(draft, prompt)
     thoughts = _thoughts(lark, found, may_think=bool(draft.think)) if found else ""
     calls = _calls(lark, draft) if draft.generation.tools else ""
     if not thoughts and not calls:
-        return grammar_text(answer)
+        return ReplyGrammar(grammar_text(answer))
     start = f"{thoughts} (@answer | {calls})" if calls else f"{thoughts} @answer"
     named = [{"name": "answer", **answer}]
     if "@call" in calls:
         named.append({"name": "call", **_call_rules(draft)})
-    return grammar_text({"lark_grammar": lark.grammar(start)}, *named)
-
-
-def own_choice(draft: Draft, prompt: Prompt) -> int | None:
-    """The token that opens thoughts, where the model may think but need not. A model that was about to write what the
-    rules forbid would else be driven into thoughts, as the only other thing that they allow."""
-    found = thoughts_of(draft, prompt) if draft.generation.kind is not Kind.GENERATE and draft.think else None
-    return None if found is None or found.inside else prompt.vocabulary.special_token(found.tags.opening)
+    optional = found if thoughts and found and not found.inside else None
+    own_choice = prompt.vocabulary.special_token(optional.tags.opening) if optional else None
+    return ReplyGrammar(grammar_text({"lark_grammar": lark.grammar(start)}, *named), own_choice)
 
 
 def _thoughts(lark: LarkWriter, thoughts: Thoughts, *, may_think: bool) -> str:

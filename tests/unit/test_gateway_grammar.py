@@ -72,7 +72,7 @@ async def allowed(judge: Judge, generation: Generation, *replies: str, **draft: 
     prompt = Prompt(draft.pop("prompt", "Hi"), [], judge.vocabulary)
     options = resolve_options({}, {}, ContextBounds(default=2048, trained=2048, minimum=4))
     whole = Draft(generation, BUNDLE, options, draft.pop("format", JINJA), draft.pop("think", True))
-    grammar = reply_grammar(answer, whole, prompt)
+    grammar = reply_grammar(answer, whole, prompt).text
     return [judge.allows(grammar, reply) for reply in replies]
 
 
