@@ -1,6 +1,7 @@
 """A real `remuda serve` for tests: its address, its processes, its end."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -38,6 +39,20 @@ class Server:
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def cached_tokens(self, model: str, prompt_tokens: int | None, requests: int) -> list[int]:
+        """What was not computed anew of each prompt of that length, in order, once that many requests are in the log.
+
+        A reply reaches its client before the log tells of it.
+        """
+        about = {"model": model, "prompt_tokens": prompt_tokens}
+
+        def told() -> list[int]:
+            lines = self.log.splitlines(keepends=True)
+            whole = (line for line in lines if line.startswith("{") and line.endswith("\n"))
+            return [record["cached_tokens"] for record in map(json.loads, whole) if about.items() <= record.items()]
+
+        return until(lambda: len(known := told()) >= requests and known)
 
     def processes(self) -> dict[str, int]:
         """Pids of all descendants by title: `remuda scheduler`, `remuda worker cria:latest cpu`."""

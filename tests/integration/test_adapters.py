@@ -1,6 +1,5 @@
 """LoRA adapters: models that differ in nothing else share one replica, run side by side in it, and never mix."""
 
-import json
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
@@ -45,12 +44,6 @@ def ask(client: ollama.Client, model: str, question: str) -> str:
     return client.chat(model, [{"role": "user", "content": question}], options=SHORT).message.content or ""
 
 
-def cached_tokens(server: Server, model: str) -> list[int]:
-    """Of each prompt of `model`, in order, what was not computed anew."""
-    lines = (json.loads(line) for line in server.log.splitlines() if line.startswith("{"))
-    return [line["cached_tokens"] for line in lines if line.get("model") == model and "cached_tokens" in line]
-
-
 def test_streams_of_both_run_side_by_side_in_one_replica(server: Server, native: ollama.Client) -> None:
     streams = [native.generate(name, "?", stream=True, options=GREEDY) for name in ("story", "late")]
     texts = ["", ""]
@@ -79,14 +72,13 @@ def test_what_runs_beside_a_request_does_not_change_it(native: ollama.Client) ->
 def test_the_prefix_cache_of_one_is_none_of_the_others(server: Server, native: ollama.Client) -> None:
     prompt = "A prompt that begins as no other one does: " + QUESTIONS[0]
     models = ("cria", "tuned", "other")
-    before = {model: len(cached_tokens(server, model)) for model in models}
     first, again = ([complete(native, model, prompt) for model in models] for _ in range(2))
-    assert first == again
-    for model in models:
-        fresh, repeated = cached_tokens(server, model)[before[model] :]
+    assert [reply.response for reply in first] == [reply.response for reply in again]
+    for reply in first:
+        fresh, repeated = server.cached_tokens(reply.model or "", reply.prompt_eval_count, requests=2)
         assert fresh == 0
         assert repeated > 0
 
 
-def complete(client: ollama.Client, model: str, prompt: str) -> str:
-    return client.generate(model, prompt, raw=True, options=SHORT).response
+def complete(client: ollama.Client, model: str, prompt: str) -> ollama.GenerateResponse:
+    return client.generate(model, prompt, raw=True, options=SHORT)

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from collections.abc import Generator
 from typing import Any
 
@@ -69,13 +68,6 @@ def likely(reply: ollama.ChatResponse) -> list[float]:
     return [one.logprob for one in reply.logprobs[0].top_logprobs or ()]
 
 
-def cached_tokens(server: Server, reply: ollama.ChatResponse) -> list[int]:
-    """Of all requests with as many tokens in their prompts: how many of these were known already, as the log tells."""
-    lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
-    about = {"model": reply.model, "prompt_tokens": reply.prompt_eval_count}
-    return [line["cached_tokens"] for line in lines if about.items() <= line.items()]
-
-
 @pytest.mark.parametrize("model", SEEING)
 def test_every_image_adds_its_cells_to_the_prompt(native: ollama.Client, model: str) -> None:
     counts = [
@@ -100,7 +92,7 @@ def test_a_chat_goes_on_from_the_image_that_is_known(server: Server, native: oll
     reply = chat(native, model, first)
     longer = [*first, {"role": "assistant", "content": "a horse"}, {"role": "user", "content": "sure?"}]
     went_on = chat(native, model, longer)
-    known = until(lambda: cached_tokens(server, went_on))
+    known = server.cached_tokens(model, went_on.prompt_eval_count, requests=1)
     assert (reply.prompt_eval_count or 0) - 2 <= known[0] < (went_on.prompt_eval_count or 0)
 
 
@@ -114,7 +106,7 @@ def test_what_follows_a_known_image_is_what_computing_all_anew_gives(
     until(lambda: f"{model}:latest" not in {resident.name for resident in native.ps().models})
     chat(native, model, asked(f"{model}: which of these two?", picture(8), picture(10)))
     partly_known = chat(native, model, talk)
-    *_, known = until(lambda: len(lines := cached_tokens(server, fresh)) == 3 and lines)
+    *_, known = server.cached_tokens(model, fresh.prompt_eval_count, requests=3)
     assert known > 16
     assert likely(partly_known) == pytest.approx(likely(fresh), abs=1e-3)
 
