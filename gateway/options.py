@@ -27,9 +27,6 @@ UNLIMITED_CONTEXTS = 10
 
 IGNORED = frozenset(
     {
-        "mirostat",
-        "mirostat_tau",
-        "mirostat_eta",
         "tfs_z",
         "penalize_newline",
         "numa",
@@ -48,7 +45,7 @@ LOGGED_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All options of one request. Field names and defaults are Ollama's."""
+    """All options of one request. Names and defaults are Ollama's; mirostat's, which it ignores, llama-server's."""
 
     num_ctx: int = 0
     num_batch: int = 0
@@ -70,6 +67,9 @@ class Options:
     repeat_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
     stop: tuple[str, ...] = ()
 
     def load_options(self) -> pb.LoadOptions:
@@ -96,6 +96,9 @@ class Options:
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             seed=secrets.randbits(63) if self.seed == -1 else self.seed & MAX_SEED,
+            mirostat=self.mirostat,
+            mirostat_tau=self.mirostat_tau,
+            mirostat_eta=self.mirostat_eta,
         )
 
     @property

@@ -611,6 +611,9 @@ class Sampling(_message.Message):
     PRESENCE_PENALTY_FIELD_NUMBER: _builtins.int
     FREQUENCY_PENALTY_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    MIROSTAT_FIELD_NUMBER: _builtins.int
+    MIROSTAT_TAU_FIELD_NUMBER: _builtins.int
+    MIROSTAT_ETA_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     """0 = greedy"""
     top_k: _builtins.int
@@ -629,6 +632,12 @@ class Sampling(_message.Message):
     frequency_penalty: _builtins.float
     seed: _builtins.int
     """always set: the gateway draws one where the client gave none"""
+    mirostat: _builtins.int
+    """1 or 2: that version instead of top-k, typical, top-p and min-p; else = off"""
+    mirostat_tau: _builtins.float
+    """the surprise that it aims at, in bits"""
+    mirostat_eta: _builtins.float
+    """the part of a miss that it corrects at once"""
     def __init__(
         self,
         *,
@@ -642,10 +651,13 @@ class Sampling(_message.Message):
         presence_penalty: _builtins.float = ...,
         frequency_penalty: _builtins.float = ...,
         seed: _builtins.int = ...,
+        mirostat: _builtins.int = ...,
+        mirostat_tau: _builtins.float = ...,
+        mirostat_eta: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency_penalty", b"frequency_penalty", "min_p", b"min_p", "presence_penalty", b"presence_penalty", "repeat_last_n", b"repeat_last_n", "repeat_penalty", b"repeat_penalty", "seed", b"seed", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p", "typical_p", b"typical_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frequency_penalty", b"frequency_penalty", "min_p", b"min_p", "mirostat", b"mirostat", "mirostat_eta", b"mirostat_eta", "mirostat_tau", b"mirostat_tau", "presence_penalty", b"presence_penalty", "repeat_last_n", b"repeat_last_n", "repeat_penalty", b"repeat_penalty", "seed", b"seed", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p", "typical_p", b"typical_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

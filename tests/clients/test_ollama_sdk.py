@@ -46,6 +46,17 @@ def test_a_stop_string_ends_the_text_before_it(native: ollama.Client) -> None:
     assert reply.done_reason == "stop"
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_mirostat_that_wants_no_surprise_takes_the_likeliest(native: ollama.Client, version: int) -> None:
+    base = {"num_predict": 16, "seed": 7}
+    asked = base | {"temperature": 1.5, "top_k": 0, "top_p": 1.0}
+    likeliest, free, steered = (
+        native.generate("cria", "A story:", raw=True, options=options).response
+        for options in (base | {"temperature": 0}, asked, asked | {"mirostat": version, "mirostat_tau": 0})
+    )
+    assert steered == likeliest != free
+
+
 def test_a_seed_gives_the_same_text_again(native: ollama.Client) -> None:
     options = {"temperature": 1.5, "seed": 7, "num_predict": 16}
     texts = {native.generate("cria", "A story:", raw=True, options=options).response for _ in range(3)}

@@ -15,6 +15,8 @@ from workers.engine.sequence import FinishReason, SequenceKey
 
 CELLS = 512
 PREDICT = 120
+SEEDED = SamplingParams(temperature=1.0, seed=7)
+STEERED = SamplingParams(temperature=1.0, seed=7, mirostat=2, mirostat_tau=3.0)
 
 
 def prompt_of(seed: int, length: int) -> list[int]:
@@ -37,7 +39,7 @@ def alone(path: Path, prompt: list[int], *, predict: int = PREDICT, sampling: Sa
 
 
 @pytest.mark.parametrize("parking", [0, 10**7])
-@pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(temperature=1.0, seed=7)], ids=["greedy", "seeded"])
+@pytest.mark.parametrize("sampling", [GREEDY, SEEDED, STEERED], ids=["greedy", "seeded", "mirostat"])
 def test_sequences_that_outgrow_the_cells_all_say_what_they_say_alone(
     path: Path, parking: int, sampling: SamplingParams
 ) -> None:

@@ -90,6 +90,12 @@ def test_a_request_can_do_without_drafts(endless: Path) -> None:
     assert run.engine.counters.drafted_tokens == 0
 
 
+def test_nothing_is_drafted_where_each_draw_changes_the_next(endless: Path) -> None:
+    run = Run(engine_on(endless, draft_tokens=4))
+    run.say(PROMPT, predict=80, sampling=SamplingParams(temperature=0.1, mirostat=2))
+    assert run.engine.counters.drafted_tokens == 0
+
+
 def test_log_probabilities_are_told_for_every_token_of_a_draft(endless: Path) -> None:
     run, told = Run(engine_on(endless, draft_tokens=4)), list[int]()
     run.add(1, predict=60, logprobs=2)

@@ -54,7 +54,7 @@ def test_a_value_of_the_wrong_type_is_a_500(name: str, value: Any, kind: str) ->
 
 
 def test_unknown_and_legacy_options_have_no_effect() -> None:
-    assert resolved(mirostat=2, nonsense=[1]) == resolved()
+    assert resolved(tfs_z=2, nonsense=[1]) == resolved()
 
 
 EVERY_OPTION = {
@@ -68,6 +68,9 @@ EVERY_OPTION = {
     "frequency_penalty": -0.5,
     "temperature": 0.0625,
     "seed": 11,
+    "mirostat": 2,
+    "mirostat_tau": 4.5,
+    "mirostat_eta": 0.25,
 }
 
 
@@ -110,7 +113,7 @@ def test_the_request_or_the_model_bounds_drafting_without_another_replica(
 
 
 def test_legacy_options_are_ignored_without_a_word_and_unknown_ones_with_one() -> None:
-    legacy = ("mirostat", "mirostat_tau", "mirostat_eta", "tfs_z", "penalize_newline", "numa", "low_vram", "f16_kv")
+    legacy = ("tfs_z", "penalize_newline", "numa", "low_vram", "f16_kv")
     with capture_logs() as lines:
         resolved(**dict.fromkeys((*legacy, "vocab_only", "use_mlock", "logits_all"), "of any type"))
     assert lines == []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from workers.engine.sampling.candidates import find_candidates
 from workers.engine.sampling.chain import draw
 from workers.engine.sampling.draw import Draw
+from workers.engine.sampling.mirostat import Mirostat
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sampling.randomness import uniform
 from workers.engine.sampling.sampler import NO_TOKEN, sample
@@ -16,7 +17,7 @@ seeds = st.integers(0, 2**64 - 1)
 
 
 def draw_with(params: SamplingParams, tokens: list[int] | None = None) -> Draw:
-    return Draw(params, tokens or [1], 0)
+    return Draw(params, tokens or [1], 0, Mirostat.of(params))
 
 
 @given(seeds, st.integers(0, 10**7))
@@ -84,7 +85,10 @@ def test_a_penalty_counts_for_greedy_picking_too() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("params", [SamplingParams(temperature=0), SamplingParams(), SamplingParams(top_k=0)])
+@pytest.mark.parametrize(
+    "params",
+    [SamplingParams(temperature=0), SamplingParams(), SamplingParams(top_k=0), SamplingParams(mirostat=1)],
+)
 def test_a_row_without_numbers_gives_no_token_and_leaves_the_others_alone(params: SamplingParams, value: float) -> None:
     rows = np.zeros((2, 400), np.float32)
     rows[0] = value
@@ -120,3 +124,34 @@ def test_penalties_that_overflow_leave_numbers_and_bring_back_nothing_that_was_r
     (token,) = sample(row, [draw_with(extreme, [1, 3])])
     assert token == (2 if extreme.presence_penalty > 0 else 1)
     assert np.isneginf(row[0, 3])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_mirostat_holds_the_surprise_near_its_target(version: int) -> None:
+    params = SamplingParams(temperature=1.0, mirostat=version, mirostat_tau=3.0)
+    mirostat = Mirostat.of(params)
+    assert mirostat is not None
+    random, surprises = np.random.default_rng(4), list[float]()
+    for number in range(400):
+        row = random.normal(scale=2, size=2000).astype(np.float32)
+        bound = mirostat.bound
+        sample(row[None], [Draw(params, [1], number, mirostat)])
+        surprises.append(params.mirostat_tau - (mirostat.bound - bound) / params.mirostat_eta)
+    assert np.mean(surprises[50:]) == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("tau", [0.0, -3e38, 3e38])
+def test_mirostat_draws_a_token_that_is_allowed_whatever_it_aims_at(version: int, tau: float) -> None:
+    row = np.full((1, 300), -np.inf, np.float32)
+    row[0, [7, 70]] = 1.0, 2.0
+    params = SamplingParams(mirostat=version, mirostat_tau=tau)
+    (token,) = sample(row, [Draw(params, [1], 0, Mirostat.of(params))])
+    assert token in ((7, 70) if tau > 0 else (70,))
+
+
+@pytest.mark.parametrize(("version", "temperature"), [(0, 1.0), (3, 1.0), (-1, 1.0), (1, 0.0), (2, 0.0)])
+def test_mirostat_is_off_where_it_is_not_asked_for_and_where_the_best_is_taken(
+    version: int, temperature: float
+) -> None:
+    assert Mirostat.of(SamplingParams(mirostat=version, temperature=temperature)) is None

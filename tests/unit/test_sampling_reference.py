@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workers.engine.sampling.candidates import find_candidates
 from workers.engine.sampling.chain import ChainParams, probabilities
+from workers.engine.sampling.mirostat import Mirostat
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sampling.penalties import penalize
 
@@ -180,3 +181,40 @@ def test_penalties_are_those_of_llama_cpp(params: SamplingParams) -> None:
     expected = [array.data[i].logit for i in range(len(row))]
     penalize(row, tokens, params)
     np.testing.assert_allclose(row, expected, rtol=1e-5, atol=1e-6)
+
+
+STEERED = [
+    SamplingParams(mirostat=2),
+    SamplingParams(mirostat=2, mirostat_tau=2.0, mirostat_eta=0.5, temperature=1.7),
+    SamplingParams(mirostat=1),
+    SamplingParams(mirostat=1, mirostat_tau=3.0, mirostat_eta=0.3, temperature=0.6),
+]
+
+
+def llama_cpps_mirostat(params: SamplingParams, size: int) -> Any:
+    how = (0, params.mirostat_tau, params.mirostat_eta)
+    if params.mirostat == 1:
+        return C.llama_sampler_init_mirostat(size, *how, 100)
+    return C.llama_sampler_init_mirostat_v2(*how)
+
+
+@pytest.mark.parametrize("size", [50, 3000])
+@pytest.mark.parametrize("params", STEERED, ids=range(len(STEERED)))
+def test_mirostat_is_that_of_llama_cpp_along_a_sequence(params: SamplingParams, size: int) -> None:
+    theirs, ours = llama_cpps_mirostat(params, size), Mirostat.of(params)
+    temperature = C.llama_sampler_init_temp(params.temperature)
+    assert ours is not None
+    for seed in range(40):
+        row = logits_of("normal", size, seed)
+        array, _data = candidate_array(row)
+        C.llama_sampler_apply(temperature, ctypes.byref(array))
+        C.llama_sampler_apply(theirs, ctypes.byref(array))
+        expected = {array.data[i].id: float(array.data[i].p) for i in range(array.size)}
+        got = dict(zip(*(part.tolist() for part in ours.candidates(row)), strict=True))
+        at_the_edge = min([*got.values(), *expected.values()])
+        assert len(got.keys() ^ expected.keys()) <= 1  # llama.cpp's bound is in single precision
+        for token in got.keys() & expected.keys():
+            assert got[token] == pytest.approx(expected[token], abs=1e-4 + at_the_edge)
+        ours.observe(float(array.data[array.selected].p))
+    C.llama_sampler_free(temperature)
+    C.llama_sampler_free(theirs)

@@ -10,6 +10,7 @@ from workers.engine.drafting.state import DraftState
 from workers.engine.grammar import Constraint
 from workers.engine.media import MediaPrompt, MediaSpan, Positions, Segment
 from workers.engine.sampling.draw import Draw
+from workers.engine.sampling.mirostat import Mirostat
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.text import TextStream
 
@@ -67,6 +68,7 @@ class Sequence:
     draft_tokens: int | None = None  # tokens drafted for a step at most; None = the engine's choice
     tokens: list[int] = field(init=False)
     text: TextStream = field(init=False)
+    mirostat: Mirostat | None = field(init=False)
     positions: Positions = field(default_factory=Positions)
     computed: int = 0
     cached: int = 0  # prompt tokens that the KV cache held at the start
@@ -85,6 +87,7 @@ class Sequence:
     def __post_init__(self) -> None:
         self.tokens = list(self.prompt)
         self.text = TextStream(self.stop)
+        self.mirostat = Mirostat.of(self.sampling)
 
     @property
     def pending(self) -> int:
@@ -126,7 +129,7 @@ class Sequence:
         """How to pick the token after the first `ahead` of the draft."""
         number = self.resumed + self.generated + ahead
         if ahead == 0 or not self.sampling.penalizes:
-            return Draw(self.sampling, self.tokens, number)
+            return Draw(self.sampling, self.tokens, number, self.mirostat)
         look_back = self.sampling.repeat_last_n
         known = self.tokens if look_back < 0 else self.tokens[-look_back:]
         return Draw(self.sampling, known + self.draft[:ahead], number)

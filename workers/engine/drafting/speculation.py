@@ -31,7 +31,9 @@ class Speculation:
         self.accepted = 0
 
     def asked(self, sequence: Sequence) -> int:
-        """Tokens to draft for the sequence in a step at most."""
+        """Tokens to draft for the sequence in a step at most: none where a token's draw changes that of the next."""
+        if sequence.mirostat is not None:
+            return 0
         return min(self._limit if sequence.draft_tokens is None else sequence.draft_tokens, self._longest)
 
     def propose(self, decoding: list[Sequence], room: int) -> None:

@@ -15,10 +15,18 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int = 0
+    mirostat: int = 0  # 1 and 2 are its versions, which take the place of the filters above
+    mirostat_tau: float = 5.0  # the surprise that it aims at, in bits
+    mirostat_eta: float = 0.1  # the part of a miss that it corrects at once
 
     @property
     def greedy(self) -> bool:
         return self.temperature <= 0
+
+    @property
+    def steers(self) -> bool:
+        """Whether what is drawn has an influence on how the next token is."""
+        return self.mirostat in (1, 2) and not self.greedy
 
     @property
     def penalizes(self) -> bool:

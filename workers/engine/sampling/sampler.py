@@ -7,6 +7,7 @@ from workers.engine.companion import Companion
 from workers.engine.sampling import chain
 from workers.engine.sampling.candidates import find_candidates
 from workers.engine.sampling.draw import Draw
+from workers.engine.sampling.mirostat import Mirostat
 from workers.engine.sampling.penalties import penalize
 from workers.engine.sampling.randomness import uniform
 
@@ -43,6 +44,8 @@ def sample(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
     for i, draw in enumerate(draws):
         if draw.params.greedy:
             tokens[i] = _best(logits[i])
+        elif draw.mirostat is not None:
+            tokens[i] = _steered(logits[i], draw, draw.mirostat)
         else:
             drawn.append(i)
     if drawn:
@@ -55,6 +58,10 @@ def sample(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
 def _best(row: NDArray[np.float32]) -> int:
     token = int(row.argmax())  # the first NaN, if there is one
     return token if np.isfinite(row[token]) else NO_TOKEN
+
+
+def _steered(row: NDArray[np.float32], draw: Draw, mirostat: Mirostat) -> int:
+    return mirostat.pick(row, uniform(draw.params.seed, draw.number)) if np.isfinite(row.max()) else NO_TOKEN
 
 
 def _draw(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
