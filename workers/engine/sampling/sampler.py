@@ -69,7 +69,7 @@ def _draw(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
     found = find_candidates(logits, params)
     uniforms = [uniform(draw.params.seed, draw.number) for draw in draws]
     usable = np.isfinite(found.logits[:, :1])
-    distribution = chain.probabilities(np.where(usable, found.logits, 0), chain.ChainParams.of(tuple(params)))
-    winners = chain.draw(distribution, np.array(uniforms).reshape(-1, 1))
+    weights = chain.weights(np.where(usable, found.logits, 0), chain.ChainParams.of(tuple(params)))
+    winners = chain.draw(weights, np.array(uniforms).reshape(-1, 1))
     tokens = found.ids[np.arange(len(winners)), winners]
     return np.where(usable[:, 0], tokens, NO_TOKEN).tolist()
