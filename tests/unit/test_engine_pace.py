@@ -1,6 +1,6 @@
 """How much of a prompt streams are made to wait for."""
 
-from workers.engine.pace import FIRST_CHUNK, MIN_CHUNK, Pace
+from workers.engine.pace import FIRST_CHUNK, Pace
 
 MS = 1_000_000
 
@@ -23,7 +23,7 @@ def test_a_long_prompt_gets_on_however_slow_it_is() -> None:
     pace = Pace(max_gap=3.0, max_chunk=512)
     pace.observe_decode(1 * MS, streams=8)
     pace.observe_prompts(1000 * MS, tokens=100)
-    assert pace.chunk(prompts=1) == MIN_CHUNK
+    assert pace.chunk(prompts=1) == 1
 
 
 def test_the_largest_chunk_that_fits_is_taken_where_small_ones_cost_more_for_each_token() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+import pytest
 
 from workers.engine.parking import WRITES, Disk, ParkedState, Parking
 
@@ -65,6 +66,41 @@ def test_a_limit_of_nothing_is_no_parking() -> None:
     parking = Parking(0)
     park(parking, state_of(1))
     assert (parking.enabled, len(parking), parking.bytes) == (False, 0, 0)
+
+
+def prepared(parking: Parking) -> None:
+    """Waits until all memory that was asked for ahead of time is there."""
+    parking._spare._thread.submit(bool).result()
+
+
+def test_the_memory_of_a_state_that_was_expected_is_there_already() -> None:
+    parking = Parking(10 * SIZE)
+    parking.expect(SIZE)
+    prepared(parking)
+    memory = parking.room(SIZE - 1)
+    assert memory.nbytes == SIZE - 1
+    assert memory.base is not None
+    assert parking.room(SIZE).base is None  # it is there once
+
+
+@pytest.mark.parametrize("size", [SIZE // 2, SIZE + 1])
+def test_a_state_of_another_size_than_expected_has_memory_of_its_own(size: int) -> None:
+    parking = Parking(10 * SIZE)
+    parking.expect(SIZE)
+    prepared(parking)
+    assert (parking.room(size).nbytes, parking.room(size).base) == (size, None)
+    assert parking.room(SIZE).base is not None
+
+
+def test_what_is_only_expected_drives_nobody_out() -> None:
+    parking = Parking(3 * SIZE)
+    park(parking, state_of(1), state_of(2))
+    parking.expect(SIZE)
+    park(parking, state_of(3))
+    parking.expect(SIZE)
+    prepared(parking)
+    assert parked_in(parking) == [[1], [2], [3]]
+    assert parking.room(SIZE).base is None
 
 
 def test_what_memory_has_no_room_for_is_on_disk_in_files_without_a_name(tmp_path: Path) -> None:

@@ -218,6 +218,8 @@ class Admission:
         slot = self._slots.release(sequence)
         if not self._memory.keep(slot.id, sequence.positions.of(len(slot.held))):
             slot.held = []
+        if self._parking.enabled and len(slot.held) >= WORTH_PARKING:
+            self._parking.expect(self._memory.state_size(slot.id))
         return slot
 
     def _free_idle(self) -> bool:
@@ -257,6 +259,6 @@ class Admission:
             self._keep_state(slot.id, slot.held, slot.adapters)
 
     def _keep_state(self, slot: int, tokens: list[int], adapters: tuple[str, ...]) -> None:
-        state = self._memory.save(slot)
+        state = self._memory.save(slot, self._parking.room)
         if state is not None:
             self._parking.park(ParkedState(list(tokens), adapters, state), cuttable=self._memory.cuttable)

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 from workers.engine.llama import C
 
 State = NDArray[np.uint8]
+
+
+def fresh_memory(size: int) -> State:
+    """Memory for a state of so many bytes."""
+    return np.empty(size, np.uint8)
 
 
 class Memory:
@@ -95,12 +101,17 @@ class Memory:
         self.copying.clear()
         self.shifting = False
 
-    def save(self, sequence: int) -> State | None:
-        """The sequence's state in host memory. None where it cannot be had before the next decode."""
+    def state_size(self, sequence: int) -> int:
+        """Bytes of the sequence's state."""
+        return C.llama_state_seq_get_size(self._context, sequence)
+
+    def save(self, sequence: int, room: Callable[[int], State] = fresh_memory) -> State | None:
+        """The sequence's state in host memory, which `room` gives for a size. None where it cannot be had before the
+        next decode."""
         if sequence in self.copying:
             return None
-        size = C.llama_state_seq_get_size(self._context, sequence)
-        state = np.empty(size, np.uint8)
+        size = self.state_size(sequence)
+        state = room(size)
         written = C.llama_state_seq_get_data(self._context, _bytes_of(state), size, sequence)
         return state if written == size else None
 

@@ -10,37 +10,34 @@ SMOOTHING = 0.2
 FIRST_CHUNK = 32
 """Tokens of a prompt between running decodes as long as nothing is known: hardly felt, and enough to learn from."""
 
-MIN_CHUNK = 4
-"""Tokens of a prompt that every step of prompts computes at least: a long prompt must get on, too."""
-
 
 class Pace:
     """Learns the cost of decode steps and of prompt tokens; times are nanoseconds."""
 
     def __init__(self, max_gap: float, max_chunk: int) -> None:
         self._max_gap = max_gap
-        self._max_chunk = max(max_chunk, MIN_CHUNK)
+        self._max_chunk = max(max_chunk, 1)
         self._decode_steps: dict[int, float] = {}  # by the number of streams, rounded down to a power of two
         self._prompt_tokens: dict[int, float] = {}  # for one token of a chunk, by its size, rounded down likewise
         self._streams = 1  # of the last decode
 
     def chunk(self, prompts: int) -> int:
         """Prompt tokens to compute between two decodes while `prompts` wait to be computed. The more prompts wait, the
-        longer the streams do: a crowd is served faster together than one by one."""
+        longer the streams do: a crowd is served faster together than one by one. At least one token: who waits gets on."""
         time = self._time(max(1.0, prompts / 2))
         if not time or not self._prompt_tokens:
             return min(FIRST_CHUNK, self._max_chunk)
         size = bucket(self._max_chunk)
-        while size > MIN_CHUNK and self._prompt_token(size) * size > time:
+        while size > 1 and self._prompt_token(size) * size > time:
             size //= 2
-        return max(min(int(time / self._prompt_token(size)), 2 * size - 1, self._max_chunk), MIN_CHUNK)
+        return max(min(int(time / self._prompt_token(size)), 2 * size - 1, self._max_chunk), 1)
 
     def affordable(self, token_cost: float) -> int:
         """How many tokens of that cost (0 = unknown) a stream may wait for between two decodes."""
         time = self._time(1.0)
         if not time or not token_cost:
             return min(FIRST_CHUNK, self._max_chunk)
-        return int(min(max(time / token_cost, MIN_CHUNK), self._max_chunk))
+        return int(min(max(time / token_cost, 1), self._max_chunk))
 
     def observe_decode(self, elapsed: int, streams: int) -> None:
         """Takes the time of a step that gave each of `streams` one token."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from remuda.logs import get_logger
 from workers.engine.memory import State
+from workers.engine.spare import Spare
 
 log = get_logger()
 
@@ -42,6 +43,7 @@ class Parking:
         self._limit = memory_limit
         self._disk = disk
         self._parked: list[ParkedState] = []  # least recently used first
+        self._spare = Spare()
 
     def __iter__(self) -> Iterator[ParkedState]:
         yield from self._parked
@@ -60,6 +62,15 @@ class Parking:
         """In memory."""
         return sum(parked.state.nbytes for parked in self._parked)
 
+    def expect(self, size: int) -> None:
+        """Prepares memory for a state of so many bytes that may be parked, where there is room for it."""
+        if self.bytes + size <= self._limit:
+            self._spare.expect(size)
+
+    def room(self, size: int) -> State:
+        """Memory for a state of so many bytes."""
+        return self._spare.take(size)
+
     def park(self, new: ParkedState, *, cuttable: bool) -> None:
         """Keeps a state. Those that it makes superfluous go, and the ones used longest ago where there is no room."""
         if new.state.nbytes > self._limit:
@@ -68,6 +79,8 @@ class Parking:
         self._parked.append(new)
         if self._disk is not None:
             self._disk.drop(lambda old: _superfluous(old, new, cuttable=cuttable))
+        if self.bytes + self._spare.size > self._limit:
+            self._spare.forget()
         while self.bytes > self._limit:
             oldest = self._parked.pop(0)
             if self._disk is not None:

@@ -1,0 +1,46 @@
+"""Host memory for the next state to be parked, touched ahead of time.
+
+The kernel clears memory when it is first touched. For a state of some hundred megabytes that takes longer than to copy
+it, and all streams would wait.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from workers.engine.memory import State, fresh_memory
+
+PAGE = 4096
+
+MAX_WASTE = 1.25
+"""A state is put into memory of at most so many times its size."""
+
+
+class Spare:
+    """One piece of memory. Sizes are bytes."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "spare memory")
+        self._memory: Future[State] | None = None
+        self.size = 0
+
+    def expect(self, size: int) -> None:
+        """Prepares memory for a state of that size."""
+        if size > self.size:
+            self._memory, self.size = self._thread.submit(_touched, size), size
+
+    def forget(self) -> None:
+        """Gives the memory back."""
+        self._memory, self.size = None, 0
+
+    def take(self, size: int) -> State:
+        """Memory for a state: what was prepared, where that is ready and fits, else some that was never touched."""
+        if self._memory is None or not self._memory.done() or not size <= self.size <= MAX_WASTE * size:
+            return fresh_memory(size)
+        memory = self._memory.result()
+        self.forget()
+        return memory[:size]
+
+
+def _touched(size: int) -> State:
+    memory = fresh_memory(size)
+    memory[::PAGE] = 0
+    return memory
