@@ -23,7 +23,7 @@ class Pace:
 
     def chunk(self, prompts: int) -> int:
         """Prompt tokens to compute between two decodes while `prompts` wait to be computed. The more prompts wait, the
-        longer the streams do: a crowd is served faster together than one by one. At least one token: who waits gets on."""
+        longer the streams do: a crowd is served faster together than one by one. At least one: who waits gets on."""
         time = self._time(max(1.0, prompts / 2))
         if not time or not self._prompt_tokens:
             return min(FIRST_CHUNK, self._max_chunk)
