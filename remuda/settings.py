@@ -254,6 +254,9 @@ class Settings(BaseSettings):
     checkpoint_interval: Annotated[Unsigned, Field(validation_alias="REMUDA_CHECKPOINT_INTERVAL")] = 1024
     """Tokens of a prompt after which the state of a model whose memory cannot be cut (recurrent, sliding window) is
     kept for other prompts: fewer = shorter ways from the last common one, more copies in REMUDA_PROMPT_CACHE_RAM."""
+    adapters_kept: Annotated[Unsigned, Field(validation_alias="REMUDA_ADAPTERS_KEPT")] = 16
+    """LoRA adapters of a replica that stay loaded, those that no request uses just now included: each takes some ten to
+    some hundred megabytes beside the model, and half a second to load again."""
     draft_tokens: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_TOKENS")] = 8
     """Tokens that are guessed ahead (from repeats in the text, by a draft model or the model's own heads) and verified
     in one step at most, where a request does not say draft_num_predict. Fewer or none are guessed where that gives more

@@ -1,5 +1,6 @@
 """An engine on a real context, and what comes out of it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ CRIA = Path(__file__).resolve().parents[1] / "models" / "cria.gguf"
 GREEDY = SamplingParams(temperature=0)
 STEPS = 2000
 """More than any test here needs: an engine that is busy for ever fails its test instead of hanging it."""
+IDLE_SECONDS = 0.001
+"""Between two looks for what another thread prepares, as a worker polls in between."""
 
 
 @dataclass
@@ -64,7 +67,8 @@ class Run:
         for _ in range(count):
             if not self.engine.busy:
                 break
-            self.engine.step(take)
+            if not self.engine.step(take):
+                time.sleep(IDLE_SECONDS)
         return self
 
     def finish(self, number: int) -> FinishReason | None:
@@ -84,6 +88,7 @@ def engine_on(
     checkpoint_interval: int = 1024,
     draft_tokens: int = 0,
     draft_model: Path | None = None,
+    adapters_kept: int = 16,
 ) -> Engine:
     """`exact`: no number is rounded to half the precision, so that the order in which cells are added up makes no
     difference. `draft_tokens` are also the rows of drafts, for each slot."""
@@ -104,6 +109,12 @@ def engine_on(
         small = Context(Model(ModelOptions(str(draft_model)), lambda _: None), ContextOptions(slots, num_ctx, 128, 1))
         draft = DraftModel(small, slots, model.vocabulary.size)
     options = EngineOptions(
-        slots, num_ctx, chunk, draft_tokens=draft_tokens, draft_rows=rows, checkpoint_interval=checkpoint_interval
+        slots,
+        num_ctx,
+        chunk,
+        draft_tokens=draft_tokens,
+        draft_rows=rows,
+        checkpoint_interval=checkpoint_interval,
+        adapters_kept=adapters_kept,
     )
     return Engine(model, Context(model, context_options), options, parking=parking, draft=draft)

@@ -93,6 +93,7 @@ class Loader:
             draft_tokens=settings.draft_tokens,
             draft_rows=settings.draft_rows,
             checkpoint_interval=settings.checkpoint_interval,
+            adapters_kept=settings.adapters_kept,
         )
         media, draft = self._media(model), self._drafter(model, context)
         return Engine(model, context, options, parking=self._parking(), media=media, draft=draft)

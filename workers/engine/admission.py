@@ -2,19 +2,14 @@
 
 import time
 from collections import deque
-from concurrent.futures import Future
 from dataclasses import dataclass
 
-from remuda.logs import get_logger
 from workers.engine.context import Context
-from workers.engine.grammar import Constraint, GrammarError, Grammars
-from workers.engine.media import MediaEncoder, MediaError, MediaPrompt
 from workers.engine.parking import ParkedState, Parking
 from workers.engine.prefix import choose_start, common_prefix
+from workers.engine.preparation import Preparation
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.slots import Slot, Slots
-
-log = get_logger()
 
 WORTH_PARKING = 64
 """Tokens that would have to be computed again for which a state is parked: fewer are computed in a step or two."""
@@ -52,21 +47,17 @@ class Admission:
         context: Context,
         slots: Slots,
         parking: Parking,
-        grammars: Grammars,
-        media: MediaEncoder | None,
+        preparation: Preparation,
         limits: Limits,
     ) -> None:
         self._memory = context.memory
         self._shares_cells = context.shares_cells
         self._slots = slots
         self._parking = parking
-        self._grammars = grammars
-        self._media = media
+        self._preparation = preparation
         self._limits = limits
         self._worth_copying = WORTH_COPYING if context.shares_cells else max(WORTH_COPYING, limits.num_ctx // 64)
         self._waiting: deque[Sequence] = deque()
-        self._compiling: dict[Sequence, Future[Constraint]] = {}
-        self._encoding: dict[Sequence, Future[MediaPrompt]] = {}
         self._pressed = False  # somebody was preempted, and nobody has left since
         self.cached_tokens = 0
         self.preemptions = 0
@@ -79,18 +70,12 @@ class Admission:
         """Queues a request, and begins what can be done before it has a slot."""
         self._waiting.append(sequence)
         self._refuse_unfit(sequence, [*sequence.prompt, *(t for segment in sequence.media for t in segment.tokens)])
-        if sequence.finish is not None:
-            return
-        if sequence.grammar:
-            self._compiling[sequence] = self._grammars.compile(sequence.grammar)
-        if sequence.media and self._media is not None:
-            self._encoding[sequence] = self._media.prepare(sequence.media, sequence.prompt)
+        if sequence.finish is None:
+            self._preparation.begin(sequence)
 
     def remove(self, sequence: Sequence) -> None:
         """Forgets a request that has ended."""
-        for preparing in (self._compiling.pop(sequence, None), self._encoding.pop(sequence, None)):
-            if preparing is not None:
-                preparing.cancel()
+        self._preparation.forget(sequence)
         if sequence in self._waiting:
             self._waiting.remove(sequence)
 
@@ -127,23 +112,9 @@ class Admission:
     # ---- before it begins ----
 
     def _is_ready(self, sequence: Sequence) -> bool:
-        """Whether a waiting sequence can begin: its grammar is compiled, its images are encoded."""
-        if sequence.finish is not None:
+        """Whether a waiting sequence can begin."""
+        if sequence.finish is not None or not self._preparation.is_done(sequence):
             return False
-        if any(future is not None and not future.done() for future in self._preparing(sequence)):
-            return False
-        try:
-            if (compiled := self._compiling.pop(sequence, None)) is not None:
-                sequence.constraint = compiled.result()
-            if (encoded := self._encoding.pop(sequence, None)) is not None:
-                sequence.set_prompt(encoded.result())
-        except GrammarError as error:
-            sequence.end(FinishReason.ERROR, f"the grammar cannot be compiled: {error}", invalid=True)
-        except MediaError as error:
-            sequence.end(FinishReason.ERROR, str(error), invalid=True)
-        except Exception:  # the fault of one request must not end the others
-            log.exception("a request could not be prepared", request=f"{sequence.key.request_id:016x}")
-            sequence.end(FinishReason.ERROR, "the request could not be prepared")
         if sequence.media and len(sequence.prompt) > self._limits.num_ctx:
             sequence.end(FinishReason.ERROR, TOO_LONG, invalid=True)
         return sequence.finish is None
@@ -156,13 +127,10 @@ class Admission:
             sequence.end(FinishReason.ERROR, TOO_LONG, invalid=True)
         elif min(text) < 0 or max(text) >= self._limits.vocabulary_size:
             sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary", invalid=True)
-        elif sequence.media and self._media is None:
+        elif sequence.media and not self._preparation.takes_media:
             sequence.end(FinishReason.ERROR, NO_MEDIA, invalid=True)
         elif 0 <= sequence.num_predict <= sequence.resumed and sequence.resumed:
             sequence.end(FinishReason.LENGTH)
-
-    def _preparing(self, sequence: Sequence) -> tuple[Future[Constraint] | None, Future[MediaPrompt] | None]:
-        return self._compiling.get(sequence), self._encoding.get(sequence)
 
     # ---- where it begins ----
 

@@ -81,8 +81,6 @@ class Context:
         self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))
         self._logits_at: tuple[int, NDArray[np.float32]] = (0, np.empty((0, self._vocabulary_size), np.float32))
         self._abort = AbortFlag(self.pointer)
-        self._model = model
-        self._adapters: tuple[str, ...] = ()
 
     def decode(self, batch: Batch) -> int:
         """Computes the batch. 0 = done, 1 = no room in the KV cache, 2 = aborted, negative = failed."""
@@ -101,17 +99,6 @@ class Context:
         thread."""
         if not self.memory.shifting:
             self._abort.raise_()
-
-    def use_adapters(self, paths: tuple[str, ...]) -> None:
-        """Applies these LoRA adapters, and no others, from the next decode on. Raises LoadError."""
-        if paths == self._adapters:
-            return
-        adapters = [self._model.adapter(path) for path in paths]
-        count = len(adapters)
-        pointers, scales = (C.llama_adapter_lora_p_ctypes * count)(*adapters), (ctypes.c_float * count)(*[1.0] * count)
-        C.llama_set_adapters_lora(self.pointer, pointers, count, scales)
-        self._adapters = paths
-        self._model.forget_adapters(paths)
 
     def logits(self, rows: int) -> NDArray[np.float32]:
         """The logits of the last decode: (rows that wanted logits, vocabulary), valid until the next one."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from workers.engine.adapters import Adapters
 from workers.engine.admission import Admission, Limits
 from workers.engine.batch import Plan, plan_decodes, plan_prompts
 from workers.engine.companion import Companion
@@ -12,13 +13,13 @@ from workers.engine.context import Context
 from workers.engine.drafting.drafter import Drafter
 from workers.engine.drafting.speculation import Speculation
 from workers.engine.grammar import Grammars
-from workers.engine.llama import LoadError
 from workers.engine.media import MediaEncoder, decode_cells
 from workers.engine.model import Model
 from workers.engine.pace import Pace
 from workers.engine.parking import Parking
 from workers.engine.picking import Picker
 from workers.engine.pieces import Piece, Taken, piece_of
+from workers.engine.preparation import Preparation
 from workers.engine.rows import Batch
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
@@ -47,6 +48,7 @@ class EngineOptions:
     draft_tokens: int = 0  # for one sequence and step at most, where the request does not say otherwise
     draft_rows: int = 0  # for all sequences of a step together
     checkpoint_interval: int = 1024
+    adapters_kept: int = 16  # LoRA adapters that stay loaded where nobody uses them
 
 
 @dataclass(slots=True)
@@ -86,7 +88,9 @@ class Engine:
         self._slots = Slots(options.slots, consecutive=not context.shares_cells)
         self._parking = parking if parking is not None else Parking(0)  # one without states is false
         limits = Limits(options.num_ctx, model.vocabulary.size, options.checkpoint_interval)
-        self._admission = Admission(context, self._slots, self._parking, Grammars(model.vocabulary), media, limits)
+        self._adapters = Adapters(model.pointer, context.pointer, options.adapters_kept)
+        preparation = Preparation(Grammars(model.vocabulary), media, self._adapters)
+        self._admission = Admission(context, self._slots, self._parking, preparation, limits)
         drafts = options.draft_tokens, options.draft_rows, options.num_ctx, self._memory.rollback
         self._speculation = Speculation(*drafts, draft)
         self._picker = Picker(context, model.vocabulary, self._speculation, self._companion)
@@ -268,12 +272,7 @@ class Engine:
             return []
         adapters = self._turns.next([sequence.adapters for sequence in alive])
         group = [sequence for sequence in alive if sequence.adapters == adapters]
-        try:
-            self._context.use_adapters(adapters)
-        except LoadError as error:
-            for sequence in group:
-                sequence.end(FinishReason.ERROR, str(error))
-            return []
+        self._adapters.apply(adapters)
         return group
 
     def _shift_if_full(self, sequence: Sequence) -> None:

@@ -1,7 +1,6 @@
 """Loaded weights."""
 
 import ctypes
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,6 @@ from workers.engine.llama import C, LoadError
 from workers.engine.vocabulary import Vocabulary
 
 ALL_LAYERS = -1
-ADAPTERS_KEPT = 16
-"""LoRA adapters that stay loaded: a large one takes some hundred megabytes, and half a second to load."""
-
 VALUE_BYTES = 256
 """Room for one value of the model's metadata, of those that are asked for."""
 
@@ -76,7 +72,6 @@ class Model:
         self.recurrent: bool = C.llama_model_is_recurrent(self.pointer) or C.llama_model_is_hybrid(self.pointer)
         self.window: int = C.llama_model_n_swa(self.pointer)
         """Tokens that layers with a sliding window attend to; 0 = there are none."""
-        self._adapters: OrderedDict[str, Any] = OrderedDict()  # least recently used first
 
     def _pooling(self) -> int | None:
         """How the model makes one vector of its tokens' (llama_pooling_type); None = it is made to generate."""
@@ -88,23 +83,6 @@ class Model:
         buffer = ctypes.create_string_buffer(VALUE_BYTES)
         C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
         return buffer.value.decode()
-
-    def adapter(self, path: str) -> Any:
-        """The LoRA adapter of this GGUF file, loaded at its first use. Raises LoadError."""
-        known = self._adapters.get(path)
-        if known is None:
-            known = C.llama_adapter_lora_init(self.pointer, path.encode())
-            if not known:
-                raise LoadError("llama.cpp could not load the adapter: it is broken, or made for another model")
-            self._adapters[path] = known
-        self._adapters.move_to_end(path)
-        return known
-
-    def forget_adapters(self, used: tuple[str, ...]) -> None:
-        """Frees the adapters used longest ago where there are many, but none of these."""
-        spare = [path for path in self._adapters if path not in used]
-        for path in spare[: max(len(self._adapters) - ADAPTERS_KEPT, 0)]:
-            C.llama_adapter_lora_free(self._adapters.pop(path))
 
 
 def use_numa(strategy: str) -> None:
