@@ -38,7 +38,7 @@ async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> As
         scheduler = SchedulerLink(scheduler_channel, tokens, settings)
         prompts = PromptBuilder(renderer, Vocabularies(settings))
         tokens.open()
-        await renderer.start()
+        renderer.start()
         watcher = asyncio.create_task(scheduler.watch())
         try:
             yield Serving(settings, StoreLink(store_channel, settings), scheduler, prompts)

@@ -18,6 +18,8 @@ from remuda.settings import Settings
 log = get_logger()
 
 PROCESS_DIED = b'{"error":"the process that rendered it died"}'
+FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
+"""What a process that dies, or cannot be started in time, raises; the last is uvloop's."""
 
 Language: TypeAlias = Literal["go", "jinja"]
 
@@ -29,15 +31,19 @@ class TemplateRenderer:
         self._settings = settings
         self._idle: list[Process] = []
         self._turns = asyncio.Semaphore(max(settings.template_processes, 1))
+        self._first: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def start(self) -> None:
-        """Starts the first process ahead of the first request."""
-        self._idle.append(await self._spawn())
+    def start(self) -> None:
+        """Starts the first process ahead of the first request; nobody waits for it."""
+        self._first = asyncio.create_task(self._start_first())
 
     async def close(self) -> None:
         """Ends all processes."""
         self._closed = True
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.wait((self._first,))
         while self._idle:
             await _end(self._idle.pop())
 
@@ -52,23 +58,29 @@ class TemplateRenderer:
             raise ApiError(500, "template: the output is too long")
         return answer["text"]
 
+    async def _start_first(self) -> None:
+        try:
+            self._idle.append(await self._spawn())
+        except FAILURES as error:
+            log.warning("a template process did not start", error=repr(error))
+
     async def _ask(self, question: bytes) -> bytes | None:
         """The answer; None when the process died, which is worth another try: it may have died before."""
-        process = await self._take()
-        answer = None
+        process, answer = None, None
         try:
+            process = await self._take()
             async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
                 answer = await _exchange(process, question)
             return answer
         except TimeoutError:
             raise ApiError(500, "template: it took too long to render") from None
-        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError) as error:  # the last is uvloop's
-            log.warning("a template process died", status=process.returncode, error=repr(error))
+        except FAILURES as error:
+            log.warning("a template process died", error=repr(error))
             return None
         finally:
-            if answer is not None and not self._closed:
+            if process is not None and answer is not None and not self._closed:
                 self._idle.append(process)
-            else:  # it is still busy with something nobody waits for
+            elif process is not None:  # it is still busy with something nobody waits for
                 await asyncio.shield(_end(process))
 
     async def _take(self) -> Process:
@@ -82,18 +94,30 @@ class TemplateRenderer:
         return await self._spawn()
 
     async def _spawn(self) -> Process:
+        """A process that is ready: its start is no part of the time that a template has."""
         settings = self._settings
         arguments = (os.getpid(), settings.template_memory, settings.template_cache)
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.prompt.sandbox", *map(str, arguments), stdin=PIPE, stdout=PIPE
         )
+        try:
+            async with asyncio.timeout(settings.start_timeout_ns / NANOSECONDS["s"]):
+                await _receive(process)
+        except BaseException:
+            await asyncio.shield(_end(process))
+            raise
+        return process
 
 
 async def _exchange(process: Process, question: bytes) -> bytes:
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write(HEADER.pack(len(question)) + question)
     await process.stdin.drain()
+    return await _receive(process)
+
+
+async def _receive(process: Process) -> bytes:
+    assert process.stdout is not None
     (length,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
     return await process.stdout.readexactly(length)
 

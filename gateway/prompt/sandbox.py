@@ -2,7 +2,7 @@
 time by the parent, which kills it; a hostile template ends there and harms nobody.
 
 A message is its length in four bytes (big-endian) and a JSON object. Question: {"language", "template", "variables"};
-answer: {"text"} or {"error"}.
+answer: {"text"} or {"error"}. An empty message says that it is ready.
 """
 
 import os
@@ -32,10 +32,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    _send(answers, b"")
     while (question := _receive(questions)) is not None:
-        answer = orjson.dumps(_answer(question, cache_size))
-        answers.write(HEADER.pack(len(answer)) + answer)
-        answers.flush()
+        _send(answers, orjson.dumps(_answer(question, cache_size)))
 
 
 def _receive(stream: BinaryIO) -> dict[str, Any] | None:
@@ -43,6 +42,11 @@ def _receive(stream: BinaryIO) -> dict[str, Any] | None:
     if len(header) < HEADER.size:
         return None
     return orjson.loads(stream.read(HEADER.unpack(header)[0]))
+
+
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(HEADER.pack(len(message)) + message)
+    stream.flush()
 
 
 def _answer(question: dict[str, Any], cache_size: int) -> dict[str, str]:
