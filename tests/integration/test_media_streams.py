@@ -31,6 +31,9 @@ KINDS: dict[str, tuple[str, Vision]] = {
     "M-RoPE": ("qwen2vl", "qwen2vl_merger"),
     "whole": ("llama", "gemma3"),
 }
+TALKATIVE = [70, 71, 72]
+"""A prompt after which neither model ends by itself."""
+
 MakeEngine = Callable[..., Run]
 
 
@@ -87,7 +90,7 @@ def said(run: Run, number: int) -> list[int]:
 @pytest.mark.parametrize("kind", ["causal", "M-RoPE"])
 def test_streams_go_on_between_the_pieces_of_an_image(engine: MakeEngine) -> None:
     run = engine()
-    stream = run.add(0, [20, 21, 22], predict=300)
+    stream = run.add(0, TALKATIVE, predict=300)
     until(run, lambda: stream.generated > 10)
     see(run, 1, seed=1)
     until(run, lambda: run.sequences[1].computed > 20)
@@ -107,7 +110,7 @@ def test_streams_go_on_while_an_image_is_encoded(engine: MakeEngine, monkeypatch
 
     monkeypatch.setattr(Projector, "encode", encode_late)
     run = engine()
-    stream = run.add(0, [20, 21, 22], predict=300)
+    stream = run.add(0, TALKATIVE, predict=300)
     see(run, 1, seed=1)
     until(run, lambda: stream.generated > 50)
     assert run.engine.waiting == 1
@@ -121,7 +124,7 @@ def test_an_image_that_was_given_up_midway_spoils_nothing(engine: MakeEngine) ->
     see(run, 0, seed=1)
     right = said(run, 0)
     see(run := engine(), 0, seed=1)
-    run.add(1, [20, 21, 22], predict=300)  # beside a stream, an image comes in pieces
+    run.add(1, TALKATIVE, predict=300)  # beside a stream, an image comes in pieces
     until(run, lambda: run.sequences[0].computed > 20)
     run.engine.cancel(SequenceKey(0, 0))
     see(run, 2, seed=1)
