@@ -46,7 +46,7 @@ class Core:
         self.queues: dict[ModelKey, Queue] = {}
         self._first_replica = self._next_replica = first_replica
         self._arrivals = 0
-        self._unwanted: set[RequestKey] = set()  # cancelled before the worker that runs them was adopted
+        self._unwanted: dict[RequestKey, None] = {}  # cancelled before their worker was adopted, oldest first
         self._unidentified: dict[int, int] = {}  # workers of an earlier scheduler: until when they are waited for
         self._commands: list[Command] = []
         self._now = 0
@@ -122,8 +122,10 @@ class Core:
         replica = next((replica for replica in self.replicas.values() if key in replica.busy), None)
         if replica is not None:
             self._say(commands.CancelRun(replica.id, key))
-        elif len(self._unwanted) < UNWANTED_KEPT:
-            self._unwanted.add(key)
+        else:
+            self._unwanted[key] = None
+            if len(self._unwanted) > UNWANTED_KEPT:
+                del self._unwanted[next(iter(self._unwanted))]
 
     def _request_finished(self, event: events.RequestFinished) -> None:
         replica = self.replicas.get(event.replica)
@@ -363,9 +365,9 @@ class Core:
         )
         replica.busy.update(event.active)
         self.replicas[replica.id] = replica
-        for key in event.active & self._unwanted:
+        for key in event.active & self._unwanted.keys():
             self._say(commands.CancelRun(replica.id, key))
-        self._unwanted -= event.active
+            del self._unwanted[key]
         return replica
 
     def _remove(self, replica: Replica, reason: str) -> None:

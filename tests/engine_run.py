@@ -56,7 +56,7 @@ class Run:
 
         def take(pieces: list[Piece]) -> None:
             for piece in pieces:
-                number = piece.sequence.key.request_id
+                number = piece.request.key.request_id
                 assert number not in self.ended, "a piece after the last one"
                 self.text[number] += piece.text
                 if piece.ended:

@@ -148,7 +148,7 @@ def told(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
 
     def take(pieces: list[Piece]) -> None:
         for piece in pieces:
-            result[piece.sequence.key.request_id] += piece.logprobs
+            result[piece.request.key.request_id] += piece.logprobs
 
     for number in numbers:
         see(run, number, seed=number, predict=110)

@@ -5,6 +5,7 @@ from scheduler_drive import MINUTE, SECOND, Drive, spec_of
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler import events
+from scheduler.core import UNWANTED_KEPT
 from scheduler.notices import LOAD_STALLED
 
 
@@ -312,6 +313,16 @@ def test_a_restarted_scheduler_adopts_the_workers_that_it_finds() -> None:
     drive.finish(1, replica=7)
     assert drive.told(2) == ["queued 0", "running"]
     assert drive.told(1) == []
+
+
+def test_what_was_cancelled_before_its_worker_was_adopted_is_cancelled_then() -> None:
+    drive = Drive(hosts=(), first_replica=100)
+    for late in range(UNWANTED_KEPT + 10):  # requests that had ended when their clients left
+        drive.cancel(1000 + late)
+    drive.cancel(1)
+    drive.join("h", 7)
+    drive.ready("a", replica=7, active=((1, 0), (2, 0), (1000, 0)))
+    assert drive.said() == ["identify worker 7", "cancel 1 on a"]
 
 
 def test_an_adopted_worker_that_is_idle_has_the_usual_keep_alive() -> None:

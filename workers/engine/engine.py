@@ -325,6 +325,6 @@ class Engine:
         self._taken.clear()
         for piece in pieces:
             if piece.ended:
-                del self._alive[piece.sequence.key]
-                self._admission.remove(piece.sequence)
+                del self._alive[piece.request.key]
+                self._admission.remove(piece.request)
         return pieces

@@ -11,15 +11,11 @@ from workers.engine.vocabulary import Vocabulary
 class Piece:
     """What one step gave one sequence. `ended` on the last piece."""
 
-    sequence: Sequence
+    request: Sequence
     tokens: tuple[int, ...]
     text: str
     ended: bool = False
     logprobs: tuple[TokenLogprobs, ...] = ()
-
-    @property
-    def request(self) -> Sequence:
-        return self.sequence
 
 
 @dataclass(frozen=True, slots=True)

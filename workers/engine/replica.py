@@ -10,7 +10,6 @@ from workers.engine.pieces import Piece
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
 Output: TypeAlias = Piece | Vectors
-Meanwhile: TypeAlias = Callable[[Collection[Output]], None]
 
 NO_GENERATION = "this model embeds and does not generate"
 
@@ -69,7 +68,7 @@ class Replica:
         if self._engine:
             self._engine.cancel(key)
 
-    def step(self, meanwhile: Meanwhile) -> bool:
+    def step(self, meanwhile: Callable[[Collection[Output]], None]) -> bool:
         """One batch of inputs, where there are any, and one decode. `meanwhile` is called while they compute with what
         there is to hand out; it may add and cancel. False when there was nothing to compute."""
         embedding = bool(self._embedder.jobs)
