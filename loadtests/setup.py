@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from remuda.settings import KvCacheType
+
 
 class Setup(BaseModel):
     """The model's file and how it is run. `context` is tokens for each slot, `batch` tokens of one decode at most."""
@@ -15,4 +17,4 @@ class Setup(BaseModel):
     batch: int = 512
     flash_attention: bool | None = None
     """None = llama.cpp decides."""
-    kv_cache_type: str = "f16"
+    kv_cache_type: KvCacheType = "f16"

@@ -17,24 +17,25 @@ HEAD = """\
 # Settings
 
 Environment variables, read once when a process starts. `OLLAMA_*` have Ollama's names, meanings and ways of writing;
-`REMUDA_*` are Remuda's own. Durations are written as in Go (`300ms`, `5m`) or as a number of seconds; a negative one
-means for ever. A value that cannot be read gives a warning and the default.
+`REMUDA_*` are Remuda's own. Durations are written as in Go (`300ms`, `5m`) or as a number of seconds. A value that
+cannot be read, or is out of its bounds, gives a warning and the default.
 
 Written by `scripts/settings_table.py` from `remuda/settings.py`.
 
-| variable | default | meaning |
-|---|---|---|
+| variable | default | bounds | meaning |
+|---|---|---|---|
 """
 
 OLLAMA_MEANINGS = {
     "OLLAMA_HOST": "Where to listen, and where the command finds the server: host, host:port, an IPv6 address or "
     "a URL. An empty host (`:11434`) means all addresses.",
     "OLLAMA_MODELS": "The models folder, in Ollama's layout.",
-    "OLLAMA_KEEP_ALIVE": "How long a model stays loaded after its last request.",
-    "OLLAMA_LOAD_TIMEOUT": "How long a load may go on without progress.",
+    "OLLAMA_KEEP_ALIVE": "How long a model stays loaded after its last request; 0 = not at all, negative = for ever.",
+    "OLLAMA_LOAD_TIMEOUT": "How long a load may go on without progress; 0 or negative = for ever.",
     "OLLAMA_SCHED_SPREAD": "Spread every model over all GPUs of a machine instead of one.",
     "OLLAMA_FLASH_ATTENTION": "Flash attention on or off; unset: the engine's choice.",
-    "OLLAMA_KV_CACHE_TYPE": "Type of the KV cache: `f16`, `q8_0` or `q4_0`.",
+    "OLLAMA_KV_CACHE_TYPE": "Type of the KV cache. All but `f32`, `f16` and `bf16` need flash attention: with "
+    "OLLAMA_FLASH_ATTENTION=0 they give a warning and `f16`.",
     "OLLAMA_ORIGINS": "Further origins that browsers may call from, separated by commas.",
     "OLLAMA_DEBUG": "1 for debug logs, 2 for more; negative numbers for fewer.",
     "OLLAMA_GO_TEMPLATE": "Prefer a model's Go template to its Jinja template, or never use it; unset: by capability.",
@@ -56,7 +57,8 @@ def render() -> str:
 def row(name: str, field: FieldInfo, said: str) -> str:
     variable = str(field.validation_alias)
     meaning = said or OLLAMA_MEANINGS[variable]
-    return f"| `{variable}` | {default_text(name, field.get_default(call_default_factory=True))} | {meaning} |\n"
+    default = default_text(name, field.get_default(call_default_factory=True))
+    return f"| `{variable}` | {default} | {Settings.bounds(name)} | {meaning} |\n"
 
 
 def default_text(name: str, value: Any) -> str:

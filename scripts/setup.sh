@@ -71,6 +71,8 @@ make_venv
 echo "Installing the packages of $lock into .venv (log: $log)."
 if [ "$lock" = requirements.lock ]; then echo "The first time, llama.cpp is compiled: that takes a few minutes."; fi
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input)
+# pip would take the wheel of another build of llama.cpp from its cache
+if [ -n "${CMAKE_ARGS:-}" ]; then pip+=(--no-cache-dir); fi
 # pip itself first: an older one forgets the wheel of llama.cpp and compiles it in every clone
 logged "${pip[@]}" --require-hashes -r requirements-build.lock
 logged "${pip[@]}" --require-hashes -r "$lock"

@@ -30,7 +30,7 @@ class TemplateRenderer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._idle: list[Process] = []
-        self._turns = asyncio.Semaphore(max(settings.template_processes, 1))
+        self._turns = asyncio.Semaphore(settings.template_processes)
         self._first: asyncio.Task[None] | None = None
         self._closed = False
 

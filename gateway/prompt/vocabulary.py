@@ -139,7 +139,7 @@ class Vocabularies:
             loading = self._loaded[digest] = asyncio.ensure_future(made)
             loading.add_done_callback(lambda done: self._forget_failure(digest, done))
         self._loaded.move_to_end(digest)
-        while len(self._loaded) > max(self._settings.vocabulary_cache, 1):
+        while len(self._loaded) > self._settings.vocabulary_cache:
             self._loaded.popitem(last=False)
         return await asyncio.shield(loading)
 

@@ -1,8 +1,9 @@
 """The TCP socket that all gateways share. The supervisor binds it, so that a gateway's restart refuses nobody."""
 
+import contextlib
 import socket
 
-from remuda.settings import ListenAddress
+from remuda.listen_address import ListenAddress
 from remuda.supervisor.errors import StartError
 
 
@@ -36,6 +37,14 @@ def bound_address(listener: socket.socket, address: ListenAddress) -> ListenAddr
     """What was really bound: a name is resolved by now, and port 0 asked the kernel for a free one."""
     host, port = listener.getsockname()[:2]
     return address.model_copy(update={"host": host, "port": port, "scheme": "http", "path": ""})
+
+
+def refuse_connections(listener: socket.socket) -> None:
+    """Ends the listening for all processes that have the socket: from now on, and those that nobody has accepted yet,
+    connections are refused. Connections that were accepted go on."""
+    with contextlib.suppress(OSError):  # Linux alone can; elsewhere the last process to close the socket refuses
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _resolve(address: ListenAddress) -> tuple[socket.AddressFamily, tuple[object, ...]]:

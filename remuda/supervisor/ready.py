@@ -11,8 +11,9 @@ from remuda import __version__
 from remuda.cli.human import binary_bytes, human_bytes
 from remuda.durations import NANOSECONDS
 from remuda.endpoints import Endpoints
+from remuda.listen_address import ListenAddress
 from remuda.rpc import open_channel
-from remuda.settings import ListenAddress, Settings, changed_settings
+from remuda.settings import Settings, changed_settings
 from remuda.v1 import serving_pb2, serving_pb2_grpc, store_pb2, store_pb2_grpc
 
 DEFAULT_MODEL = "cria"

@@ -16,7 +16,7 @@ from remuda.settings import Settings
 from remuda.supervisor.child import Child
 from remuda.supervisor.errors import StartError
 from remuda.supervisor.instance import open_instance
-from remuda.supervisor.listener import bound_address, open_listener
+from remuda.supervisor.listener import bound_address, open_listener, refuse_connections
 from remuda.supervisor.programs import Program, child_environment, programs
 from remuda.supervisor.ready import announce
 
@@ -26,16 +26,15 @@ Announce = Callable[[Endpoints], Awaitable[None]]
 def serve(settings: Settings) -> None:
     """Runs the server until SIGTERM, SIGINT or SIGHUP. Raises StartError, with one line for the operator."""
     began = time.monotonic()
-    gateways = max(1, settings.gateways)
     with open_listener(settings.address, settings.listen_backlog) as listener:
         check_models_folder(settings.models)
-        with open_instance(settings.run_dir, gateways) as endpoints:
+        with open_instance(settings.run_dir, settings.gateways) as endpoints:
             allow_many_files()
 
             async def tell(endpoints: Endpoints) -> None:
                 await announce(settings, endpoints, bound_address(listener, settings.address), began)
 
-            supervisor = Supervisor(settings, listener, endpoints, programs(endpoints, gateways), tell)
+            supervisor = Supervisor(settings, listener, endpoints, programs(endpoints, settings.gateways), tell)
             asyncio.run(supervisor.run())
 
 
@@ -51,6 +50,7 @@ class Supervisor:
         ready: Announce,
     ) -> None:
         environment = child_environment(endpoints, listener.fileno())
+        self._listener = listener
         self._children = [Child(program, environment, listener.fileno(), settings) for program in programs]
         self._settings = settings
         self._endpoints = endpoints
@@ -87,6 +87,7 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         """Gateways may use half of the time, all others what is left of it."""
+        refuse_connections(self._listener)
         deadline = time.monotonic() + self._settings.stop_timeout_ns / NANOSECONDS["s"]
         half = self._settings.stop_timeout_ns / NANOSECONDS["s"] / 2
         await asyncio.gather(*(child.stop(half) for child in self._children if child.program.is_gateway))

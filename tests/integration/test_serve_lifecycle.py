@@ -1,5 +1,6 @@
 """`remuda serve` from its start to its end, and what it does when a process dies."""
 
+import json
 import os
 import signal
 import socket
@@ -8,8 +9,9 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
-from serving import REMUDA, Server, StartServer, environment, is_alive, until
+from serving import DEADLINE, REMUDA, Server, StartServer, environment, is_alive, until
 
 
 def failed_start(folder: Path, **changes: str) -> tuple[int, str]:
@@ -96,6 +98,33 @@ def test_a_stream_that_runs_does_not_delay_the_end(start: StartServer) -> None:
         began = time.monotonic()
         assert server.stop() == 0
     assert time.monotonic() - began < 5
+
+
+def test_connections_are_refused_while_a_stream_goes_on_to_its_end(start: StartServer) -> None:
+    server = start(REMUDA_STOP_TIMEOUT="20s")
+    assert server.generate().status_code == 200
+    gateway = psutil.Process(server.processes()["remuda gateway 0"])
+    body = {"model": "cria", "prompt": "Hello!", "raw": True, "options": {"num_predict": 500}}
+    with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30) as response:
+        lines = response.iter_lines()
+        next(lines)
+        gateway.suspend()  # it has no part in the refusal
+        server.process.terminate()
+        until(lambda: is_refused(server.url))
+        gateway.resume()
+        assert json.loads(list(lines)[-1])["done"]
+    assert server.process.wait(DEADLINE) == 0
+    assert "Traceback" not in server.log
+
+
+def is_refused(url: str) -> bool:
+    """Whether a new connection is turned away."""
+    address = httpx.URL(url)
+    try:
+        socket.create_connection((address.host, address.port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("title", ["remuda gateway 0", "remuda scheduler", "remuda store", "remuda host"])

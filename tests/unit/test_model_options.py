@@ -2,7 +2,8 @@
 
 import pytest
 
-from remuda.settings import InvalidSetting, Settings
+from remuda.setting_types import InvalidSetting
+from remuda.settings import Settings
 from workers.engine.llama import C, LoadError
 from workers.engine.model import NUMA_STRATEGIES, SPLIT_MODES, Model, ModelOptions, load_mode
 from workers.spawn import device_environment, gpus_of

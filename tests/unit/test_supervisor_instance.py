@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from remuda.settings import ListenAddress
+from remuda.listen_address import ListenAddress
 from remuda.supervisor.errors import StartError
 from remuda.supervisor.instance import open_instance
-from remuda.supervisor.listener import bound_address, open_listener
+from remuda.supervisor.listener import bound_address, open_listener, refuse_connections
 
 
 def test_the_folder_is_private_and_gone_afterwards(tmp_path: Path) -> None:
@@ -90,3 +90,15 @@ def test_an_empty_host_listens_on_both_protocols(client: str) -> None:
 def test_an_ipv6_address_is_bound_alone() -> None:
     with open_listener(ListenAddress.parse("[::1]:0"), 16) as listener:
         assert bound_address(listener, ListenAddress.parse("[::1]:0")).authority.startswith("[::1]:")
+
+
+def test_connections_are_refused_though_other_processes_hold_the_socket() -> None:
+    listener = open_listener(ListenAddress(port=0), 16)
+    with listener, listener.dup():
+        address = listener.getsockname()
+        with socket.create_connection(address, timeout=5) as waiting:
+            refuse_connections(listener)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5)
+            with pytest.raises(ConnectionResetError):  # nobody had accepted it
+                waiting.recv(1)

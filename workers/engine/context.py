@@ -1,27 +1,31 @@
 """The context that generates: KV cache and compute buffers. The one that embeds is in `embedding_context`."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from remuda.settings import KvCacheType
 from workers.engine.abort import AbortFlag
 from workers.engine.llama import C, LoadError
 from workers.engine.memory import Memory
 from workers.engine.model import Model
 from workers.engine.rows import Batch
 
-KV_CACHE_TYPES = {
-    "f32": "GGML_TYPE_F32",
-    "f16": "GGML_TYPE_F16",
-    "bf16": "GGML_TYPE_BF16",
-    "q8_0": "GGML_TYPE_Q8_0",
-    "q5_1": "GGML_TYPE_Q5_1",
-    "q5_0": "GGML_TYPE_Q5_0",
-    "q4_1": "GGML_TYPE_Q4_1",
-    "q4_0": "GGML_TYPE_Q4_0",
+GGML_TYPE_BF16 = 30
+"""ggml.h's number, which the bindings lack."""
+KV_CACHE_TYPES: Mapping[KvCacheType, int] = {
+    "f32": C.GGML_TYPE_F32,
+    "f16": C.GGML_TYPE_F16,
+    "bf16": GGML_TYPE_BF16,
+    "q8_0": C.GGML_TYPE_Q8_0,
+    "q5_1": C.GGML_TYPE_Q5_1,
+    "q5_0": C.GGML_TYPE_Q5_0,
+    "q4_1": C.GGML_TYPE_Q4_1,
+    "q4_0": C.GGML_TYPE_Q4_0,
+    "iq4_nl": C.GGML_TYPE_IQ4_NL,
 }
 
 
@@ -39,7 +43,7 @@ class ContextOptions:
     batch_tokens: int
     threads: int
     flash_attention: bool | None = None
-    kv_cache_type: str = "f16"
+    kv_cache_type: KvCacheType = "f16"
     shared_cells: int = 0
     draft_rows: int = 0  # rows of a batch that want logits beside one for each sequence
     snapshots: int = 0  # states of each sequence that a recurrent model keeps beside the last one
@@ -61,7 +65,7 @@ class Context:
         params.n_rs_seq = max(min(options.snapshots, options.batch_tokens - 2), 0)
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
-        params.type_k = params.type_v = _kv_cache_type(options.kv_cache_type)
+        params.type_k = params.type_v = KV_CACHE_TYPES[options.kv_cache_type]
         params.kv_unified = options.shared_cells > 0
         params.swa_full = False
         params.no_perf = True
@@ -117,10 +121,3 @@ def flash_attention_type(setting: bool | None) -> int:
     if setting is None:
         return C.LLAMA_FLASH_ATTN_TYPE_AUTO
     return C.LLAMA_FLASH_ATTN_TYPE_ENABLED if setting else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
-
-
-def _kv_cache_type(name: str) -> int:
-    try:
-        return getattr(C, KV_CACHE_TYPES[name.lower() or "f16"])
-    except KeyError:
-        raise LoadError(f"unknown OLLAMA_KV_CACHE_TYPE {name!r}: one of {', '.join(KV_CACHE_TYPES)}") from None

@@ -16,7 +16,7 @@ class Pace:
 
     def __init__(self, max_gap: float, max_chunk: int) -> None:
         self._max_gap = max_gap
-        self._max_chunk = max(max_chunk, 1)
+        self._max_chunk = max_chunk
         self._decode_steps: dict[int, float] = {}  # by the number of streams, rounded down to a power of two
         self._prompt_tokens: dict[int, float] = {}  # for one token of a chunk, by its size, rounded down likewise
         self._streams = 1  # of the last decode
