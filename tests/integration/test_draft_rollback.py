@@ -24,10 +24,12 @@ SAMPLING = SamplingParams(temperature=1.0, seed=11)
 class Prophet:
     """Drafts what it knows that will be said, with a wrong token in two of three drafts."""
 
+    token_cost = 0.0
+
     def __init__(self, replies: dict[int, list[int]]) -> None:
         self._replies = replies
 
-    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
+    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
         for sequence, limit in zip(sequences, limits, strict=True):
             begin = len(sequence.tokens)
             draft = self._replies[sequence.key.request_id][begin : begin + limit]

@@ -1,15 +1,19 @@
 """Drafts change how fast tokens come, and nothing else."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from engine_run import CRIA, Run, engine_on
 from scripted import FIRST_WORD, PROMPT, write_scripted_model
 
+from workers.engine.context import Context, ContextOptions
+from workers.engine.drafting.model import DraftModel
 from workers.engine.grammar import Grammars
 from workers.engine.model import Model, ModelOptions
+from workers.engine.rows import Batch
 from workers.engine.sampling.params import SamplingParams
-from workers.engine.sequence import FinishReason
+from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
 LINES = "the red fox saw one dog and then it ran on"
 PROMPTS = [[1, *(300 + 7 * number + 3 * place for place in range(12))] * 2 for number in range(4)]
@@ -118,6 +122,54 @@ def test_a_small_model_that_is_wrong_does_no_harm(script: Path, tmp_path: Path) 
         run.add(number)
     run.steps()
     assert set(run.text.values()) == {LINES}
+
+
+@dataclass
+class Watched:
+    """A small model that counts the tokens of each of its decodes."""
+
+    drafter: DraftModel
+    decoded: list[int] = field(default_factory=list[int])
+
+    def draft(self, sequence: Sequence, room: int = 512) -> list[int]:
+        sequence.draft = []
+        self.drafter.draft([sequence], [3], room)
+        return sequence.draft
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    context = Context(Model(ModelOptions(str(CRIA)), lambda _: None), ContextOptions(3, 256, 256, threads=1))
+    result, decode = Watched(DraftModel(context, 3, context.logits(0).shape[1])), context.decode
+
+    def counted(batch: Batch) -> int:
+        result.decoded.append(batch.struct.n_tokens)
+        return decode(batch)
+
+    monkeypatch.setattr(context, "decode", counted)
+    return result
+
+
+def sequence_in(slot: int, tokens: list[int]) -> Sequence:
+    sequence = Sequence(SequenceKey(slot, 0), "gateway", tokens, SamplingParams(), 100)
+    sequence.slot = slot
+    return sequence
+
+
+def test_a_small_model_catches_up_as_streams_can_wait_for_it(watched: Watched) -> None:
+    sequence = sequence_in(0, list(range(300, 400)))
+    assert [watched.draft(sequence, room=40) for _ in range(2)] == [[], []]
+    assert len(watched.draft(sequence, room=40)) == 3
+    assert watched.decoded == [40, 40, 19, 1, 1, 1]
+    assert watched.drafter.token_cost > 0
+
+
+def test_a_small_model_computes_what_prompts_share_once(watched: Watched) -> None:
+    shared = list(range(300, 450))
+    prompts = [[*shared, 500 + slot, 7] for slot in range(3)]
+    drafts = [watched.draft(sequence_in(slot, prompt)) for slot, prompt in enumerate(prompts)]
+    assert watched.decoded == [151, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert drafts[1:] == [watched.draft(sequence_in(0, prompt)) for prompt in prompts[1:]]
 
 
 @pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it

@@ -175,7 +175,7 @@ class Engine:
     def _step_of_decodes(self, decoding: list[Sequence], meanwhile: Meanwhile) -> None:
         """The next token of every stream, and more where drafts are right."""
         began = time.monotonic_ns()
-        self._speculation.propose(decoding, self._context.batch_tokens - len(decoding))
+        self._speculation.propose(decoding, self._context.batch_tokens - len(decoding), self.pace.affordable)
         plan = plan_decodes(decoding)
         drafted = len(plan.tokens) > len(decoding)
         elapsed = self._decode(plan, meanwhile)

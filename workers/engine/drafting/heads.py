@@ -69,6 +69,8 @@ class Chunk:
 class Heads:
     """The heads' own context, with as many sequences as the model's and under the same ids."""
 
+    token_cost = 0.0
+
     def __init__(self, context: Context, model_context: Context, capacity: int, state_size: int) -> None:
         """`context` runs the heads and has at least `capacity` outputs; `state_size` numbers are a hidden state."""
         self._context = context
@@ -91,8 +93,9 @@ class Heads:
             row += rows
         self._catch_up([track for track in self._tracks if len(track.waiting) > PATIENCE])
 
-    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
-        """Sets the draft of each sequence, of at most so many tokens. One that was not followed gets none."""
+    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
+        """Sets the draft of each sequence, of at most so many tokens. One that was not followed gets none: there is
+        nothing to catch up with."""
         going = [
             (sequence, limit, self._tracks[sequence.slot])
             for sequence, limit in zip(sequences, limits, strict=True)

@@ -6,6 +6,7 @@ drafted, greedy or not: a token's random number depends on its place alone.
 """
 
 import sys
+from collections.abc import Callable
 
 from workers.engine.batch import Plan
 from workers.engine.drafting.drafter import Drafter
@@ -36,8 +37,9 @@ class Speculation:
             return 0
         return min(self._limit if sequence.draft_tokens is None else sequence.draft_tokens, self._longest)
 
-    def propose(self, decoding: list[Sequence], room: int) -> None:
-        """Sets the drafts of the sequences that the next step decodes; at most `room` tokens together."""
+    def propose(self, decoding: list[Sequence], room: int, affordable: Callable[[float], int]) -> None:
+        """Sets the drafts of the sequences that the next step decodes; at most `room` tokens together. `affordable`
+        says how many tokens of a cost streams can wait for."""
         self._length = 0
         wanting: list[Sequence] = []
         for sequence in decoding:
@@ -49,7 +51,7 @@ class Speculation:
         longest = self._gain.length(len(decoding), max(map(self.asked, wanting)))
         length = min(longest, min(room, self._rows) // len(wanting))
         if length > 0:
-            self._draft(wanting, length)
+            self._draft(wanting, length, affordable)
             self._length = longest if any(sequence.draft for sequence in wanting) else 0
 
     def verified(self, sequence: Sequence, accepted: int) -> None:
@@ -68,14 +70,15 @@ class Speculation:
         """Takes the time of a step of decodes alone, drafting included, and the tokens that it gave."""
         self._gain.observe(streams, self._length, tokens, elapsed_ns)
 
-    def _draft(self, wanting: list[Sequence], length: int) -> None:
+    def _draft(self, wanting: list[Sequence], length: int, affordable: Callable[[float], int]) -> None:
         for sequence in wanting:
             limit = self._room(sequence, length)
             forced = sequence.constraint.forced() if sequence.constraint is not None else []
             sequence.draft = forced[:limit] or sequence.drafting.lookup.draft(sequence.tokens, limit)
         if self._drafter is not None:
             rest = [sequence for sequence in wanting if not sequence.draft and not sequence.media]
-            self._drafter.draft(rest, [self._room(sequence, length) for sequence in rest])
+            limits = [self._room(sequence, length) for sequence in rest]
+            self._drafter.draft(rest, limits, affordable(self._drafter.token_cost))
 
     def _room(self, sequence: Sequence, length: int) -> int:
         """Tokens that the sequence can use: one more than is drafted comes out of a step."""
