@@ -20,6 +20,8 @@ CRIA = Path(__file__).resolve().parents[1] / "models" / "cria.gguf"
 GREEDY = SamplingParams(temperature=0)
 STEPS = 2000
 """More than any test here needs: an engine that is busy for ever fails its test instead of hanging it."""
+PATIENT = 1e9
+"""A `max_gap` with which prompts come in whole chunks, however long the steps take."""
 IDLE_SECONDS = 0.001
 """Between two looks for what another thread prepares, as a worker polls in between."""
 
@@ -112,6 +114,7 @@ def engine_on(
         slots,
         num_ctx,
         chunk,
+        PATIENT,
         draft_tokens=draft_tokens,
         draft_rows=rows,
         checkpoint_interval=checkpoint_interval,

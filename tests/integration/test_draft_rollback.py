@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_run import Run
+from engine_run import PATIENT, Run
 from memory_models import WINDOW, write_hybrid, write_plain, write_recurrent, write_windowed
 from mtp_models import write_recurrent_with_head
 
@@ -71,7 +71,9 @@ def run(path: Path, replies: dict[int, list[int]] | None = None) -> Run:
             snapshots=draft,
         ),
     )
-    options = EngineOptions(SLOTS, NUM_CTX, prefill_chunk=64, draft_tokens=draft, draft_rows=draft * SLOTS)
+    options = EngineOptions(
+        SLOTS, NUM_CTX, prefill_chunk=64, max_gap=PATIENT, draft_tokens=draft, draft_rows=draft * SLOTS
+    )
     result = Run(Engine(model, context, options, draft=Prophet(replies) if replies else None))
     for number in range(SLOTS):
         prompt = [3 + (41 * number + 7 * place) % 256 for place in range(20 + 30 * number)]

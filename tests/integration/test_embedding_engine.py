@@ -10,6 +10,7 @@ import llama_cpp
 import numpy as np
 import pytest
 from embedding_models import CONTEXT, write_bert, write_llama_embedder
+from engine_run import PATIENT
 from numpy.typing import NDArray
 from scripted import PROMPT, write_scripted_model
 
@@ -248,7 +249,7 @@ def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
     path = write_scripted_model(tmp_path / "script.gguf", "The horse ran over the hill END now")
     model = Model(ModelOptions(str(path)), lambda _: None)
     context = Context(model, ContextOptions(2, 256, batch_tokens=64, threads=1))
-    engine = Engine(model, context, EngineOptions(2, 256, 8))
+    engine = Engine(model, context, EngineOptions(2, 256, 8, PATIENT))
     embedder = Embedder(
         lambda: EmbeddingContext(model, EmbeddingOptions(256, 64, threads=1)), 256, model.vocabulary.size
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from engine_run import CRIA, GREEDY, Run
+from engine_run import CRIA, GREEDY, PATIENT, Run
 from mtp_models import write_attention_with_head, write_recurrent_with_head
 
 from workers.engine.context import Context, ContextOptions
@@ -76,7 +76,9 @@ def engine(
 
     main = context()
     drafter = Heads(context(heads=True), main, slots, model.state_size) if heads else None
-    options = EngineOptions(slots, NUM_CTX, prefill_chunk=64, draft_tokens=draft, draft_rows=draft * slots)
+    options = EngineOptions(
+        slots, NUM_CTX, prefill_chunk=64, max_gap=PATIENT, draft_tokens=draft, draft_rows=draft * slots
+    )
     return Engine(model, main, options, parking=parking, draft=drafter)
 
 

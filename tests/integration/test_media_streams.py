@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import GREEDY, Run
+from engine_run import GREEDY, PATIENT, Run
 from PIL import Image
 from vision_models import Vision, write_projector, write_text_model
 
@@ -61,7 +61,7 @@ def engine(kind: str, tmp_path: Path) -> Iterator[MakeEngine]:
             )
             encoder = MediaEncoder(projector, 1 << 20)
             stack.callback(encoder.close)
-            options = EngineOptions(slots, 512, CHUNK)
+            options = EngineOptions(slots, 512, CHUNK, PATIENT)
             return Run(Engine(model, context, options, parking=Parking(10**7), media=encoder))
 
         yield make
