@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from engine_run import Run, engine_on
 from memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from scripted import PROMPT, write_scripted_model
 
 from workers.engine.admission import WORTH_PARKING
 from workers.engine.engine import Engine
@@ -113,6 +114,13 @@ def test_what_was_held_between_two_running_sequences_is_parked_when_one_of_them_
     sequence, text = run.say(again, predict=PREDICT)
     assert sequence.cached > 104 - WORTH_PARKING
     assert text == alone(path, again)
+
+
+def test_a_stop_string_frees_the_last_slot_as_any_other_end_does(tmp_path: Path) -> None:
+    run = Run(engine_on(write_scripted_model(tmp_path / "script", "one two three four"), slots=1))
+    _, text = run.say(PROMPT, stop=("three",))
+    assert text == "one two "
+    assert run.engine._slots.idle()
 
 
 def test_without_parking_a_prompt_that_lost_its_slot_starts_anew(plain: Path) -> None:

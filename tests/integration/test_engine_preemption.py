@@ -56,6 +56,14 @@ def test_sequences_that_outgrow_the_cells_all_say_what_they_say_alone(
     assert (run.engine.alive(), run.engine.waiting, run.engine.slots_busy) == ([], 0, 0)
 
 
+def test_a_batch_is_no_longer_than_the_cells(path: Path) -> None:
+    run = Run(engine_on(path, slots=6, num_ctx=256, batch=1024, chunk=1024, shared_cells=300, exact=True))
+    for number in range(6):
+        run.add(number, prompt_of(number, 200), predict=2)
+    run.steps()
+    assert {run.finish(number) for number in range(6)} == {FinishReason.LENGTH}
+
+
 def test_the_youngest_gives_way(path: Path) -> None:
     run = Run(engine(path, slots=3))
     for number in range(3):

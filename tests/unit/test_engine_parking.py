@@ -6,7 +6,8 @@ from threading import Event
 import numpy as np
 import pytest
 
-from workers.engine.parking import WRITES, Disk, ParkedState, Parking
+from workers.engine.parking import ParkedState, Parking
+from workers.engine.parking.disk import WRITES, Disk
 
 SIZE = 100
 

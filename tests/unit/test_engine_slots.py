@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engine.prefix import choose_start, common_prefix
+from workers.engine.common_prefix import common_prefix
+from workers.engine.parking import Parking
+from workers.engine.prefix import choose_start
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.engine.slots import PATIENCE, Slots
@@ -92,7 +94,7 @@ def test_a_start_reuses_only_what_is_the_same_and_leaves_the_last_token_to_compu
         sequence.computed = len(old)
         if number != len(earlier) - 1 or slots.full:
             slots.release(sequence)
-    start = choose_start(slots, [], sequence_of(99, prompt), lambda common, held: common, 4)
+    start = choose_start(slots, Parking(0), sequence_of(99, prompt), lambda common, held: common, 4)
     source = slots.all[start.copy_from if start.copy_from >= 0 else start.slot.id]
     assert start.slot.sequence is None
     assert start.cached < len(prompt)

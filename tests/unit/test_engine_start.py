@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from workers.engine.parking import ParkedState
-from workers.engine.prefix import WORTH_RESTORING, WORTH_STAYING, Start, Usable, choose_start
+from workers.engine.parking import ParkedState, Parking, Usable
+from workers.engine.prefix import WORTH_RESTORING, WORTH_STAYING, Start, choose_start
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.engine.slots import Slots
@@ -22,7 +22,10 @@ def parked_of(tokens: list[int], *adapters: str) -> ParkedState:
 
 
 def start_of(slots: Slots, parked: list[ParkedState], sequence: Sequence, usable: Usable) -> Start:
-    return choose_start(slots, parked, sequence, usable, WORTH_COPYING)
+    parking = Parking(len(parked))
+    for state in parked:
+        parking.park(state, cuttable=False)
+    return choose_start(slots, parking, sequence, usable, WORTH_COPYING)
 
 
 def all_of(common: int, held: int) -> int:

@@ -4,9 +4,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from workers.engine.common_prefix import common_prefix
 from workers.engine.context import Context
 from workers.engine.parking import ParkedState, Parking
-from workers.engine.prefix import choose_start, common_prefix
+from workers.engine.prefix import choose_start
 from workers.engine.preparation import Preparation
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.slots import Slot, Slots
@@ -215,14 +216,14 @@ class Admission:
         others some may be known elsewhere."""
         if not self._parking.enabled or len(slot.held) < WORTH_PARKING:
             return
-        others = [(other.cached, other.adapters) for other in self._slots.all if other is not slot]
-        others += [(parked.tokens, parked.adapters) for parked in self._parking]
-        known = (
-            self._memory.usable(common_prefix(tokens, slot.held), len(tokens))
-            for tokens, adapters in others
-            if adapters == slot.adapters
-        )
-        lost = len(slot.held) - max(kept, *known, 0)
+        usable = self._memory.usable
+        known = [
+            usable(common_prefix(other.cached, slot.held), len(other.cached))
+            for other in self._slots.all
+            if other is not slot and other.adapters == slot.adapters
+        ]
+        parked = self._parking.find(slot.held, slot.adapters, usable)
+        lost = len(slot.held) - max(kept, parked.length, *known)
         if lost >= max(WORTH_PARKING, len(slot.held) // MOVING_COST):
             self._keep_state(slot.id, slot.held, slot.adapters)
 

@@ -58,11 +58,13 @@ class Context:
         params = C.llama_context_default_params()
         params.n_ctx = options.shared_cells or options.sequences * _padded(options.ctx_per_sequence)
         params.n_seq_max = options.sequences
-        params.n_batch = params.n_ubatch = options.batch_tokens
+        self.batch_tokens = min(options.batch_tokens, params.n_ctx)
+        """Rows of a batch at most: no more than there are cells."""
+        params.n_batch = params.n_ubatch = self.batch_tokens
         # else room for the logits of every prompt token is made
-        params.n_outputs_max = min(options.sequences + options.draft_rows, options.batch_tokens)
+        params.n_outputs_max = min(options.sequences + options.draft_rows, self.batch_tokens)
         # llama.cpp asserts that a batch can be longer than the tokens which it keeps snapshots of
-        params.n_rs_seq = max(min(options.snapshots, options.batch_tokens - 2), 0)
+        params.n_rs_seq = max(min(options.snapshots, self.batch_tokens - 2), 0)
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.type_k = params.type_v = KV_CACHE_TYPES[options.kv_cache_type]
@@ -74,7 +76,6 @@ class Context:
         self.pointer = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise LoadError("llama.cpp could not make the context")
-        self.batch_tokens = options.batch_tokens
         self.outputs: int = params.n_outputs_max
         """Rows of a batch that can have logits."""
         self.shares_cells = options.shared_cells > 0

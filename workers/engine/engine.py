@@ -106,7 +106,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._alive)
+        """Whether a step has anything to do: for a request, or to let one go that has ended."""
+        return bool(self._alive) or any(sequence.finish is not None for sequence in self._slots)
 
     @property
     def slots_busy(self) -> int:

@@ -13,8 +13,11 @@ from workers.engine.media.mtmd import M
 log = get_logger()
 
 DEBUG, WARN, ERROR = 1, 3, 4
-_EXPECTED = re.compile(r"failed with error 1$|compute status: 1$|failed to decode, ret = [12]$|find a memory slot")
-"""What is said of decodes that we aborted, or that found no room in the KV cache."""
+_EXPECTED = re.compile(
+    r"failed with error 1$|compute status: 1$|failed to decode, ret = [12]$|find a memory slot"
+    r"|find (\d+ )?available cells|restore (kv cache|sequence state)$|failed to prepare [a-z ]+ ubatches$"
+)
+"""What is said of decodes that we aborted, and where the KV cache had no room for a decode or for a parked state."""
 MIB = 1 << 20
 LINES_KEPT = 20
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")

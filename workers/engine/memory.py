@@ -105,13 +105,15 @@ class Memory:
         """Bytes of the sequence's state."""
         return C.llama_state_seq_get_size(self._context, sequence)
 
-    def save(self, sequence: int, room: Callable[[int], State] = fresh_memory) -> State | None:
-        """The sequence's state in host memory, which `room` gives for a size. None where it cannot be had before the
-        next decode."""
+    def save(self, sequence: int, room: Callable[[int], State | None] = fresh_memory) -> State | None:
+        """The sequence's state in host memory, which `room` gives for a size, or does not. None where it cannot be had
+        before the next decode."""
         if sequence in self.copying:
             return None
         size = self.state_size(sequence)
         state = room(size)
+        if state is None:
+            return None
         written = C.llama_state_seq_get_data(self._context, _bytes_of(state), size, sequence)
         return state if written == size else None
 

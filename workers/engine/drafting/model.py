@@ -3,9 +3,9 @@
 import time
 
 from workers.engine.batch import Plan
+from workers.engine.common_prefix import common_prefix
 from workers.engine.context import Context
 from workers.engine.pace import smooth
-from workers.engine.prefix import common_prefix
 from workers.engine.rows import Batch
 from workers.engine.sequence import Sequence
 from workers.engine.vocabulary import Vocabulary
@@ -96,8 +96,9 @@ class DraftModel:
         self._batch.fill(tokens, positions, ids, wants)
         done = self._context.decode(self._batch) == 0
         for sequence, chunk in chunks:
-            if done:
-                self._held[sequence.slot] += chunk
-            else:  # what its cells hold now is unknown
-                self._held[sequence.slot] = []
+            self._held[sequence.slot] += chunk
+        if not done:  # there were no cells, or what they hold now is unknown
+            for slot in range(len(self._held)):
+                self._context.memory.keep(slot, 0)
+                self._held[slot] = []
         return done
