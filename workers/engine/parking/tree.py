@@ -72,14 +72,14 @@ class StateTree:
             del self._roots[state.adapters]
 
     def alike(self, tokens: list[int], adapters: tuple[str, ...]) -> Iterator[tuple[ParkedState, int]]:
-        """States that begin as these tokens do, with the number of tokens in common: of each place where states part or
-        end, the longest first."""
+        """States that begin as these tokens do, with the number of tokens in common: those that are whole beginnings,
+        the longest first, and before the shorter ones one that goes on otherwise."""
         path = self._path(tokens, adapters)
         for depth in range(len(path) - 1, -1, -1):
             node, start = path[depth], depth * BLOCK
             for state in node.ending_within(tuple(tokens[start : start + BLOCK])):
                 yield state, len(state.tokens)
-            if start:
+            if 0 < depth == len(path) - 1:
                 state = node.any()
                 yield state, start + common_prefix(state.tokens[start:], tokens[start:])
 
@@ -102,6 +102,6 @@ class StateTree:
         return path
 
 
-def _blocks(tokens: list[int]) -> list[Tokens]:
+def _blocks(tokens: list[int]) -> Iterator[Tokens]:
     """Whole blocks, and what is left: less than a block, maybe nothing."""
-    return [tuple(tokens[start : start + BLOCK]) for start in range(0, len(tokens) + 1, BLOCK)]
+    return (tuple(tokens[start : start + BLOCK]) for start in range(0, len(tokens) + 1, BLOCK))
