@@ -1,5 +1,7 @@
 """What a request is refused for before anything runs (http-api 4.3, 4.4)."""
 
+from collections.abc import Sequence
+
 from gateway.errors import ApiError, not_implemented
 from gateway.generation import Generation, Kind
 from gateway.prompt.builder import Prompt
@@ -50,6 +52,12 @@ def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_g
     missing = [name for name, is_wanted in wanted.items() if is_wanted and name not in able]
     if missing:
         raise ApiError(400, f"{bundle.full_name} does not support {chr(10).join(missing)}")
+
+
+def check_stops(stop: Sequence[str], limit: int) -> None:
+    """Raises ApiError 400 for more than `limit` stop strings, the request's or the model's own."""
+    if len(stop) > limit:
+        raise ApiError(400, f"there may be {limit} stop strings at most")
 
 
 def check_template(template: str, limit: int) -> None:

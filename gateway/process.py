@@ -52,7 +52,7 @@ async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> As
 async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> None:
     """Serves until `stop`, then lets open requests finish for a while."""
     endpoints = Endpoints.from_environment()
-    listener = socket.socket(fileno=int(os.environ[LISTEN_VARIABLE]))
+    listener = _listener()
     async with serving_of(settings, endpoints, index) as serving:
         server = uvicorn.Server(_server_config(serving, settings))
         health = await start_server(endpoints.gateway(index), lambda _: None)
@@ -60,6 +60,13 @@ async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> No
             await _serve_until(stop, server, listener)
         finally:
             await health.stop(None)
+
+
+def _listener() -> socket.socket:
+    """The listening socket. It goes no further: template processes run what clients send."""
+    listener = socket.socket(fileno=int(os.environ[LISTEN_VARIABLE]))
+    listener.set_inheritable(False)
+    return listener
 
 
 def _server_config(serving: Serving, settings: Settings) -> uvicorn.Config:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import UNEXPECTED, ApiError, error_response
@@ -18,6 +19,8 @@ LOGGED_NAME = 200
 """Characters of a client's own words (route, model) that are logged at most."""
 LOGGED_ERROR = 1000
 """Characters of an error text that are logged at most: some quote the client."""
+CLIENT_LEFT = 499
+"""Status of a request whose client left before its reply began, as nginx logs it."""
 _SCOPE_KEY = "remuda.record"
 
 
@@ -49,7 +52,9 @@ class RequestRecord:
         if self.error:
             known["error"] = self.error[:LOGGED_ERROR]
         if self.model:
-            known |= {"model": self.model[:LOGGED_NAME], "outcome": self.outcome}
+            known["model"] = self.model[:LOGGED_NAME]
+        if self.model or self.outcome:
+            known["outcome"] = self.outcome
         if self.id:
             known |= {"id": f"{self.id:016x}", "queue_ms": _ms(self.queue_ns), "load_ms": _ms(self.load_ns)}
             known |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
@@ -99,6 +104,8 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:  # it left before its body was here; nobody reads a reply
+            record.outcome, record.status = "cancelled", CLIENT_LEFT
         except Exception as error:
             log.exception("request failed", route=record.route)
             record.outcome, record.error = "error", repr(error)

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import STOPPING, UNEXPECTED, ApiError, error_response
 from gateway.generation import Delta, Done, Event, Generation, Reply
 from gateway.protocol import HANG_UP
-from gateway.records import RequestRecord, record_of
+from gateway.records import CLIENT_LEFT, RequestRecord, record_of
 from remuda.logs import get_logger
 
 log = get_logger()
@@ -76,7 +76,7 @@ class RunResponse(Response, ABC):
             await self._say_goodbye(scope, receive, send, started=bool(record.status))
             return
         if not finished:
-            record.outcome, record.status = "cancelled", record.status or 499
+            record.outcome, record.status = "cancelled", record.status or CLIENT_LEFT
         if not finished and record.client_stuck.is_set():
             record.error = UNREAD
             await _hang_up(scope, receive)

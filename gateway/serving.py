@@ -52,6 +52,7 @@ class Serving:
             return
         checks.check_abilities(generation, bundle, fills_gaps=await self._fills_gaps(generation, bundle))
         options = await self.options(generation.options, bundle)
+        checks.check_stops(options.stop, self._settings.max_stops)
         if checks.is_empty(generation):
             await self.scheduler.load(model_spec(bundle, options), generation.keep_alive_ns)
             yield _immediate("load", record)

@@ -38,7 +38,8 @@ class StoreLink:
         remembered = self._remembered.get(wanted)
         timeout_s = self._timeout_s if remembered is None else min(self._timeout_s, PATIENCE_S)
         try:
-            bundle = await self._stub.Resolve(store_pb2.ResolveRequest(name=wanted), timeout=timeout_s)
+            request = store_pb2.ResolveRequest(name=wanted)
+            bundle = await self._stub.Resolve(request, timeout=timeout_s, wait_for_ready=remembered is None)
         except grpc.aio.AioRpcError as error:
             if error.code() in AWAY and remembered is not None:
                 return remembered

@@ -185,6 +185,9 @@ class Settings(LenientSettings):
     memory; or 2,700 with 20 alternatives each."""
     max_prompts: Annotated[Positive, Field(validation_alias="REMUDA_MAX_PROMPTS")] = 128
     """Prompts of one request at /v1/completions: each takes a place of its own in the queue (OLLAMA_MAX_QUEUE)."""
+    max_stops: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOPS")] = 128
+    """Stop strings of a request or model at most: real ones have a dozen. The worker looks for each after every token,
+    while all streams of the replica wait."""
     max_media: Annotated[int, Field(ge=0, le=60 << 20), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 << 20
     """Bytes of a request's images and sounds at most: they go through the scheduler as one message, and it has 64 MB
     for one; 0 = none are taken."""

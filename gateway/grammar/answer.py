@@ -5,10 +5,10 @@ from typing import Any, TypeAlias
 
 import orjson
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from gateway.errors import ApiError
 from gateway.generation import Generation
+from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.schema import closed
 from gateway.values import wants_format
 from remuda.settings import Settings
@@ -79,13 +79,13 @@ class AnswerGrammars:
         if len(grammar.encode()) > self._max_grammar:
             raise _bad_grammar(f"it has more than {self._max_grammar} bytes")
         try:
-            rules = {"lark_grammar": gbnf_to_lark(grammar)}
+            rules = {"lark_grammar": lark_of(grammar)}
         except RecursionError:
             raise _bad_grammar(TOO_DEEP) from None
         except Exception as error:  # the converter knows no exception of its own for what is missing
             raise _bad_grammar(str(error)) from None
         if reason := self._fault(rules):
-            raise _bad_grammar(reason)
+            raise _bad_grammar(without_source(reason))
         return rules
 
     def _fault(self, rules: Rules) -> str:

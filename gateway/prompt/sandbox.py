@@ -28,6 +28,7 @@ def main() -> None:
     """Usage: python -m gateway.prompt.sandbox PARENT_PID MEMORY_BYTES CACHE_SIZE"""
     parent, memory, cache_size = map(int, sys.argv[1:])
     die_with_parent(parent)
+    _close_inherited()
     setproctitle.setproctitle("remuda templates")
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -35,6 +36,11 @@ def main() -> None:
     _send(answers, b"")
     while (question := _receive(questions)) is not None:
         _send(answers, orjson.dumps(_answer(question, cache_size)))
+
+
+def _close_inherited() -> None:
+    """Leaves templates the standard streams alone; uvloop passes on duplicates of them, and what is inheritable."""
+    os.closerange(sys.stderr.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _receive(stream: BinaryIO) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """No single request may take the server from the others: neither its answers, nor its memory, nor its log."""
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from serving import Server, end_server, short_folder, start_server
+from serving import Server, end_server, short_folder, start_server, until
 
 MEGABYTE = 1 << 20
 
@@ -59,6 +60,27 @@ def test_a_header_without_end_is_refused_before_it_fills_the_memory(server: Serv
         with contextlib.suppress(ConnectionError, TimeoutError):
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 40 * MEGABYTE)
     assert gateway.memory_info().rss - before < 20 * MEGABYTE
+
+
+@pytest.mark.parametrize(("path", "header"), [("/api/generate", ""), ("/v1/completions", "Content-Encoding: zstd\r\n")])
+def test_a_client_that_leaves_within_its_body_is_no_failure_of_the_server(
+    server: Server, path: str, header: str
+) -> None:
+    address = urlsplit(server.url)
+    before = len(records(server, f"POST {path}"))
+    with socket.create_connection((address.hostname, address.port or 80)) as client:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: 1000\r\n\r\n"
+        client.sendall(head.encode() + b'{"model":')
+    (record,) = until(lambda: records(server, f"POST {path}")[before:])
+    assert (record["level"], record["status"], record["outcome"]) == ("info", 499, "cancelled")
+    assert "request failed" not in server.log
+    assert "Traceback" not in server.log
+
+
+def records(server: Server, route: str) -> list[dict[str, Any]]:
+    """The lines that the log has of requests for a route."""
+    lines = (line for line in server.log.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n"))
+    return [record for record in map(json.loads, lines) if record.get("route") == route]
 
 
 def test_a_history_of_a_thousand_messages_is_cut_in_seconds(server: Server) -> None:

@@ -1,11 +1,14 @@
 """`remuda serve` from its start to its end, and what it does when a process dies."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -137,6 +140,41 @@ def test_a_killed_process_is_restarted_and_serving_goes_on(start: StartServer, t
     until(lambda: "process restarted" in server.log)
     assert until(server.generate).status_code == 200
     assert "signal SIGKILL" in server.log
+
+
+def test_a_model_that_nobody_asked_for_before_is_served_once_a_killed_store_is_back(start: StartServer) -> None:
+    server = start()
+    os.kill(server.processes()["remuda store"], signal.SIGKILL)
+    assert server.generate().status_code == 200
+
+
+def test_template_processes_inherit_nothing_but_their_streams(server: Server) -> None:
+    assert server.generate().status_code == 200
+    processes = server.processes()
+    gateway, templates = (descriptors(processes[f"remuda {title}"]) for title in ("gateway 0", "templates"))
+    assert {number for number, entry in gateway.items() if not entry.closes_on_exec} <= {0, 1, 2}
+    own = {templates[number].target for number in (0, 1, 2)}
+    assert len(templates) <= 4  # one duplicate of stdout is their own
+    assert {entry.target for entry in templates.values()} == own
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """An open file of a process."""
+
+    target: str
+    closes_on_exec: bool
+
+
+def descriptors(pid: int) -> dict[int, Descriptor]:
+    """All open files of a process by number."""
+    found: dict[int, Descriptor] = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            flags = re.search(r"flags:\s+(\d+)", Path(f"/proc/{pid}/fdinfo/{link.name}").read_text())
+            assert flags is not None
+            found[int(link.name)] = Descriptor(os.readlink(link), bool(int(flags[1], 8) & os.O_CLOEXEC))
+    return found
 
 
 def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_cleans_up(

@@ -140,6 +140,43 @@ async def test_gbnf_begins_at_its_root(judge: Judge) -> None:
     assert await allowed(judge, generate, "yes.", "no..", "maybe", "yes!") == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("grammar", "good", "bad"),
+    [
+        (r'"caf\u00e9"', "café", "cafe"),
+        (r'"\xe9\u000a\U0001F600"', "é\n\U0001f600", "é\U0001f600"),
+        (r'"\u0022\u005c\u0041"', '"\\A', '"A'),
+        (r'"\\u0041"', r"\u0041", "A"),
+        (r'"\[\]"', "[]", r"\["),
+        ('"a\nb"', "a\nb", "ab"),
+        (r"[\u00e0-\u00ff]", "é", "z"),
+        (r"[^\u00e0-\u00ff]", "z", "é"),
+        (r"[\U0001F600-\U0001F64F]", "\U0001f601", "a"),
+        (r"[\u005d\u002d\u005e]{3}", "]-^", "a"),
+        (r"[a\u002dz]", "-", "b"),
+        ("[+--]", ",", "."),
+        ("[a&&b]", "&", "c"),
+        ("[a-c-]", "-", "d"),
+        ('# "\n"a" # [', "a", "#"),
+    ],
+)
+async def test_characters_of_gbnf_are_read_as_llama_cpp_reads_them(
+    judge: Judge, grammar: str, good: str, bad: str
+) -> None:
+    generate = Generation(Kind.GENERATE, "cria", prompt="Hi", grammar=f"root ::= {grammar}")
+    assert await allowed(judge, generate, good, bad) == [True, False]
+
+
+@pytest.mark.parametrize(
+    "names", [("start",), ("Root", "start"), ("foo-bar", "fooBar", "FOO_BAR"), ("1a", "é", "rule_0"), ("a", "A", "1")]
+)
+async def test_rules_of_gbnf_may_have_any_names(judge: Judge, names: tuple[str, ...]) -> None:
+    rules = "\n".join(f'{name} ::= "{number}"{{1}}' for number, name in enumerate(names))
+    generate = Generation(Kind.GENERATE, "cria", prompt="Hi", grammar=f"root ::= {' '.join(names)}\n{rules}")
+    good = "".join(map(str, range(len(names))))
+    assert await allowed(judge, generate, good, good[::-1] + "x") == [True, False]
+
+
 @pytest.mark.parametrize("nothing", [None, ""])
 async def test_no_format_is_no_rule(grammars: AnswerGrammars, nothing: Any) -> None:
     assert await grammars.rules(replace(CHAT, format=nothing)) is None
@@ -198,6 +235,11 @@ async def test_a_schema_may_not_be_too_deep(grammars: AnswerGrammars) -> None:
         ("hello", "Expected ::= at line 1"),
         ("root ::= nobody", "Rule 'nobody' not found"),
         ('x ::= "a"', "No 'root' rule found"),
+        ("root ::= start", "Rule 'start' not found"),
+        (r'root ::= "\ud800"', r"\ud800 is no character"),
+        (r"root ::= [a-\U00110000]", r"\U00110000 is no character"),
+        (r'root ::= "\q"', r"Invalid escape sequence \q at line 1"),
+        ('root ::= "' + r"\"" * 10000, "Unexpected end of input"),
         ("root ::= root", "nothing can match it"),
         ("root ::= " + "(" * 5000 + '"a"' + ")" * 5000, "it is nested too deeply"),
         ('root ::= "' + "a" * (1 << 15) + '"', "it has more than 32768 bytes"),
@@ -210,6 +252,12 @@ async def test_a_grammar_that_is_none_is_refused_with_the_reason(
         await grammars.rules(Generation(Kind.CHAT, "cria", grammar=grammar))
     assert raised.value.status == 400
     assert raised.value.message.startswith(f"invalid grammar: {reason}")
+
+
+async def test_why_a_grammar_is_refused_is_told_without_lark(grammars: AnswerGrammars) -> None:
+    with pytest.raises(ApiError) as raised:
+        await grammars.rules(Generation(Kind.CHAT, "cria", grammar='root ::= "a"{3,1}'))
+    assert raised.value.message == "invalid grammar: range end must be >= start, got (3, 1)"
 
 
 def test_objects_that_name_their_properties_have_no_others() -> None:

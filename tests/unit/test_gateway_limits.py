@@ -5,10 +5,11 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backports import zstd
-from gateway_world import STOP, Call, World, world_in
+from gateway_world import BUNDLE, STOP, Call, World, world_in
 from structlog.testing import capture_logs
 
 from gateway.errors import ApiError
@@ -17,6 +18,7 @@ from gateway.options import ContextBounds, resolve_options
 from gateway.prompt.go_syntax import parse_go
 from gateway.prompt.vocabulary import Vocabularies, Vocabulary
 from gateway.records import RequestRecord
+from remuda.v1 import store_pb2
 
 GENERATE = {"model": "cria", "prompt": "hi", "stream": False}
 ZSTD = {"Content-Encoding": "zstd"}
@@ -99,6 +101,38 @@ def test_unknown_options_are_one_line_of_the_log() -> None:
 async def test_a_template_of_the_request_may_not_be_longer_than_the_limit(world: World) -> None:
     reply = await world.client.post("/api/generate", json=GENERATE | {"template": "{{ .Prompt }}" + "é" * (33 << 10)})
     assert (reply.status_code, reply.json()) == (400, {"error": "the template is longer than 65536 bytes"})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/generate", GENERATE | {"options": {"stop": ["x"] * 129}}),
+        ("/v1/completions", GENERATE | {"stop": ["x"] * 129}),
+    ],
+)
+async def test_a_request_has_no_more_stop_strings_than_the_limit(world: World, path: str, body: dict[str, Any]) -> None:
+    reply = await world.client.post(path, json=body)
+    error = reply.json()["error"]
+    assert reply.status_code == 400
+    assert (error["message"] if path.startswith("/v1") else error) == "there may be 128 stop strings at most"
+
+
+async def test_stop_strings_up_to_the_limit_are_taken(world: World) -> None:
+    call = asyncio.create_task(world.client.post("/api/generate", json=GENERATE | {"options": {"stop": ["x"] * 128}}))
+    world.push(await world.running(), "a", finished=STOP)
+    assert (await call).status_code == 200
+
+
+async def test_a_model_has_no_more_stop_strings_than_the_limit(
+    private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMUDA_MAX_STOPS", "1")
+    bundle = store_pb2.Bundle()
+    bundle.CopyFrom(BUNDLE)
+    bundle.params_json = '{"stop": ["a", "b"]}'
+    async with world_in(private_folder, bundle) as world:
+        reply = await world.client.post("/api/generate", json=GENERATE)
+    assert (reply.status_code, reply.json()) == (400, {"error": "there may be 1 stop strings at most"})
 
 
 def test_loops_in_loops_are_searched_once_for_thoughts() -> None:

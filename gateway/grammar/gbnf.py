@@ -1,0 +1,96 @@
+"""llama.cpp's grammars (GBNF) as Lark. llguidance's converter copies some escapes, characters and names as they are
+where Lark reads them otherwise: they are written anew before."""
+
+import re
+from collections.abc import Iterator
+from itertools import count
+
+from llguidance.gbnf_to_lark import gbnf_to_lark
+
+CHARACTER = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|[^\\]"
+"""One character of a string or a set."""
+TOKENS = re.compile(
+    r"""
+      "(?P<string>(?:\\.|[^"\\])*)(?P<quote>"?)
+    | \[(?P<negation>\^?)(?P<set>(?:\\.|[^\]\\])*)(?P<bracket>\]?)
+    | (?P<name>[\w-]+)(?P<defined>[ \t]*::=)?
+    | \#[^\r\n]*
+    | \{[^}]*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+CHARACTERS = re.compile(CHARACTER, re.DOTALL)
+RANGES = re.compile(f"({CHARACTER})(?:-({CHARACTER}))?", re.DOTALL)
+ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "[": "[", "]": "]"}
+
+HUMP = re.compile("([a-z])([A-Z])")
+ROOT, START = "root", "start"
+"""Where a grammar begins, in GBNF and in Lark."""
+
+POSITION = re.compile(r"(at )?\d+\(\d+\): ")
+SOURCE_LINE = re.compile(r"\n *\d+ \|")
+
+
+def lark_of(grammar: str) -> str:
+    """A GBNF grammar in Lark. Raises what the converter raises, with the reason."""
+    names = dict(_renamed(grammar))
+
+    def rewritten(token: re.Match[str]) -> str:
+        if (text := token["string"]) is not None:
+            return f'"{CHARACTERS.sub(_of_string, text)}{token["quote"]}'
+        if (ranges := token["set"]) is not None:
+            return f"[{token['negation']}{RANGES.sub(_of_set, ranges)}{token['bracket']}"
+        if name := token["name"]:
+            return names.get(name, name) + (token["defined"] or "")
+        return token[0]
+
+    return gbnf_to_lark(TOKENS.sub(rewritten, grammar))
+
+
+def without_source(reason: str) -> str:
+    """llguidance's words for what is wrong, without lines of the Lark that the client has not written."""
+    return POSITION.sub("", SOURCE_LINE.split(reason)[0], count=1)
+
+
+def _renamed(grammar: str) -> Iterator[tuple[str, str]]:
+    """Rules that cannot have their own names in Lark, where case and hyphens make no difference, and new names."""
+    defined = dict.fromkeys(token["name"] for token in TOKENS.finditer(grammar) if token["defined"])
+    forms = {ROOT, START}
+    unfit: list[str] = []
+    for name in defined:
+        form = HUMP.sub(r"\1_\2", name.replace("-", "_")).lower()
+        if name != ROOT and (form in forms or not (form.isascii() and form.isidentifier())):
+            unfit.append(name)
+        forms.add(form)
+    free = (f"rule_{number}" for number in count() if f"rule_{number}" not in forms)
+    return zip(unfit, free, strict=False)
+
+
+def _of_string(character: re.Match[str]) -> str:
+    text = character[0]
+    return text if text.isprintable() and len(text) == 1 else _written(text)
+
+
+def _of_set(characters: re.Match[str]) -> str:
+    first, last = characters.groups()
+    return f"{_written(first)}-{_written(last)}" if last else _written(first)
+
+
+def _written(character: str) -> str:
+    """A character so that nothing else can be read in it. What is no escape stays as it is, for the converter to
+    refuse. Raises ValueError for an escape that names no character."""
+    code = _code_point(character)
+    if code is None:
+        return character
+    return chr(code) if code > 0x7F or chr(code).isalnum() else f"\\x{code:02x}"
+
+
+def _code_point(character: str) -> int | None:
+    if len(character) == 1:
+        return ord(character)
+    if len(character) == 2:
+        return ord(ESCAPED[character[1]]) if character[1] in ESCAPED else None
+    code = int(character[2:], 16)
+    if 0xD800 <= code < 0xE000 or code > 0x10FFFF:
+        raise ValueError(f"{character} is no character")
+    return code
