@@ -30,7 +30,8 @@ class InvalidSetting(UserWarning):
 
 
 class LenientSettings(BaseSettings):
-    """Settings of which each one has its default where its variable says nothing that can be used."""
+    """Settings of which each one has its default where its variable says nothing that can be used. Text is read and
+    checked; other values, which only code can give, are taken as they are."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, enable_decoding=False, validate_default=False

@@ -6,6 +6,7 @@ work. `docs/settings.md` is made from this file.
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from remuda.setting_types import (
     Flag,
     Folder,
     Host,
+    InvalidSetting,
     LenientSettings,
     Level,
     Nanoseconds,
@@ -152,7 +154,7 @@ class Settings(LenientSettings):
     kept for other prompts: fewer = shorter ways from the last common one, more copies in REMUDA_PROMPT_CACHE_RAM; 0 =
     only shortly before its end."""
     adapters_kept: Annotated[Unsigned, Field(validation_alias="REMUDA_ADAPTERS_KEPT")] = 16
-    """LoRA adapters of a replica that stay loaded, those that no request uses just now included: each takes some ten to
+    """Loaded LoRA adapters of a replica, beyond which those that no request uses are dropped: each takes some ten to
     some hundred megabytes beside the model, and half a second to load again."""
     draft_tokens: Annotated[Unsigned, Field(validation_alias="REMUDA_DRAFT_TOKENS")] = 8
     """Tokens that are guessed ahead (from repeats in the text, by a draft model or the model's own heads) and verified
@@ -253,6 +255,14 @@ def context_tier(vram_total: int) -> int:
     if vram_total >= 47 * GIB:
         return 262144
     return 32768 if vram_total >= 23 * GIB else 4096
+
+
+def read_settings() -> tuple[Settings, list[str]]:
+    """The settings of this process's environment, and what cannot be used of it."""
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always", InvalidSetting)
+        settings = Settings()
+    return settings, [str(complaint.message) for complaint in complaints]
 
 
 def changed_settings(settings: Settings) -> list[str]:

@@ -156,6 +156,9 @@ class Loader:
         small = self._model(self._spec.draft_path)
         if not same_vocabulary(small.vocabulary, model.vocabulary):
             raise LoadError("the draft model has another vocabulary than the model that it drafts for")
+        if small.recurrent:
+            log.warning("no drafts: a recurrent model cannot take back what it guessed", model=self._spec.name)
+            return None
         # a draft model is a smaller one, unless it is the heads that go with the very model
         if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
             return self._heads(small, context)

@@ -30,7 +30,7 @@ from workers.spawn import HOST_VARIABLE
 log = get_logger()
 
 IDLE_POLL_MS = 1
-"""Pause where nothing can be computed yet, though requests are there: their grammars are being compiled."""
+"""Pause where nothing can be computed yet, though requests are there: they are being prepared."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the thread that comes back from llama_decode waits for the interpreter at most; Python's default is 5 ms."""

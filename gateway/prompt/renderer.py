@@ -59,16 +59,21 @@ class TemplateRenderer:
         return answer["text"]
 
     async def _start_first(self) -> None:
-        try:
-            self._idle.append(await self._spawn())
-        except FAILURES as error:
-            log.warning("a template process did not start", error=repr(error))
+        async with self._turns:
+            try:
+                self._idle.append(await self._spawn())
+            except FAILURES as error:
+                log.warning("a template process did not start", error=repr(error))
 
     async def _ask(self, question: bytes) -> bytes | None:
         """The answer; None when the process died, which is worth another try: it may have died before."""
-        process, answer = None, None
         try:
             process = await self._take()
+        except FAILURES as error:
+            log.warning("a template process did not start", error=repr(error))
+            return None
+        answer = None
+        try:
             async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
                 answer = await _exchange(process, question)
             return answer
@@ -78,9 +83,9 @@ class TemplateRenderer:
             log.warning("a template process died", error=repr(error))
             return None
         finally:
-            if process is not None and answer is not None and not self._closed:
+            if answer is not None and not self._closed:
                 self._idle.append(process)
-            elif process is not None:  # it is still busy with something nobody waits for
+            else:  # it is still busy with something nobody waits for
                 await asyncio.shield(_end(process))
 
     async def _take(self) -> Process:

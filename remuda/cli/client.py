@@ -1,5 +1,6 @@
 """The command's side of the HTTP API: a few calls, with the server's error texts."""
 
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import orjson
 
 from remuda.cli.errors import CommandError
 from remuda.durations import NANOSECONDS
-from remuda.settings import Settings
+from remuda.settings import read_settings
 
 Json = Mapping[str, Any]
 
@@ -53,7 +54,9 @@ class Client:
 @contextmanager
 def open_client() -> Generator[Client]:
     """A client whose server was found alive. Raises CommandError otherwise."""
-    settings = Settings()
+    settings, complaints = read_settings()
+    for complaint in complaints:
+        print(f"Warning: {complaint}", file=sys.stderr)
     connect = settings.client_timeout_ns / NANOSECONDS["s"]
     timeout = httpx.Timeout(None, connect=connect)
     headers = {"Content-Type": "application/json"}

@@ -1,12 +1,11 @@
 """`remuda serve`."""
 
 import os
-import warnings
 
 from remuda.cli.errors import CommandError
 from remuda.logs import get_logger
 from remuda.process import begin_process
-from remuda.settings import Settings
+from remuda.settings import read_settings
 from remuda.supervisor.errors import StartError
 
 
@@ -16,11 +15,10 @@ def serve() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from remuda.supervisor.supervisor import serve as supervise
 
-    with warnings.catch_warnings(record=True) as unreadable:
-        settings = Settings()
+    settings, complaints = read_settings()
     begin_process("serve", settings)
-    for warning in unreadable:
-        get_logger().warning(str(warning.message))
+    for complaint in complaints:
+        get_logger().warning(complaint)
     try:
         supervise(settings)
     except StartError as error:

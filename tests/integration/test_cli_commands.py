@@ -28,6 +28,14 @@ def test_list_shows_the_embedded_model(server: Server) -> None:
     assert remuda(server, "list", "other").stdout == "NAME    ID    SIZE    MODIFIED \n"
 
 
+def test_a_variable_that_cannot_be_used_is_told_in_a_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMUDA_CLIENT_TIMEOUT", "soon")
+    done = remuda(server, "list")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert done.stderr.startswith("Warning: REMUDA_CLIENT_TIMEOUT has no usable value 'soon'")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_model_that_ran_is_listed_by_ps_and_gone_after_stop(server: Server) -> None:
     assert remuda(server, "run", "cria", "Hello!").returncode == 0
     header, row = remuda(server, "ps").stdout.splitlines()

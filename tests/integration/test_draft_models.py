@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import ollama
 import pytest
+from memory_models import write_plain, write_recurrent
 from models_folder import models_folder
 from ollama_layout import OllamaFolder
 from scripted import write_scripted_model
@@ -26,6 +27,7 @@ def server() -> Generator[Server]:
         other = write_scripted_model(root / "other.gguf", "another vocabulary " + STORY)
         install(folder, "story", story, story)
         install(folder, "misled", story, other)
+        install(folder, "recurring", write_plain(root / "plain.gguf"), write_recurrent(root / "recurrent.gguf"))
         running = start_server(root, {"REMUDA_STATS_INTERVAL": "50ms"})
         yield running
         end_server(running)
@@ -64,3 +66,8 @@ def test_a_draft_model_with_another_vocabulary_is_refused_with_the_reason(native
     with pytest.raises(ollama.ResponseError, match="the draft model has another vocabulary") as refused:
         native.generate("misled", "?", options=GREEDY)
     assert refused.value.status_code == 500
+
+
+def test_a_recurrent_model_is_no_draft_model(server: Server, native: ollama.Client) -> None:
+    assert native.generate("recurring", "?", raw=True, options={**GREEDY, "num_predict": 4}).eval_count
+    assert "a recurrent model cannot take back what it guessed" in server.log

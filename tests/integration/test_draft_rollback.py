@@ -29,7 +29,10 @@ class Prophet:
     def __init__(self, replies: dict[int, list[int]]) -> None:
         self._replies = replies
 
-    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
+    def catch_up(self, sequences: list[Sequence], room: int) -> list[Sequence]:
+        return sequences
+
+    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
         for sequence, limit in zip(sequences, limits, strict=True):
             begin = len(sequence.tokens)
             draft = self._replies[sequence.key.request_id][begin : begin + limit]

@@ -1,10 +1,12 @@
 """Drafts change how fast tokens come, and nothing else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from engine_run import CRIA, Run, engine_on
+from memory_models import write_windowed
 from scripted import FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.context import Context, ContextOptions
@@ -131,23 +133,28 @@ class Watched:
     drafter: DraftModel
     decoded: list[int] = field(default_factory=list[int])
 
-    def draft(self, sequence: Sequence, room: int = 512) -> list[int]:
-        sequence.draft = []
-        self.drafter.draft([sequence], [3], room)
-        return sequence.draft
+    def draft(self, *sequences: Sequence, room: int = 512) -> list[list[int]]:
+        for sequence in sequences:
+            sequence.draft = []
+        if ready := self.drafter.catch_up(list(sequences), room):
+            self.drafter.draft(ready, [3] * len(ready))
+        return [sequence.draft for sequence in sequences]
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    context = Context(Model(ModelOptions(str(CRIA)), lambda _: None), ContextOptions(3, 256, 256, threads=1))
-    result, decode = Watched(DraftModel(context, 3, context.logits(0).shape[1])), context.decode
+def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Watched]:
+    def watched(path: Path) -> Watched:
+        context = Context(Model(ModelOptions(str(path)), lambda _: None), ContextOptions(3, 1024, 256, threads=1))
+        result, decode = Watched(DraftModel(context, 3, context.logits(0).shape[1])), context.decode
 
-    def counted(batch: Batch) -> int:
-        result.decoded.append(batch.struct.n_tokens)
-        return decode(batch)
+        def counted(batch: Batch) -> int:
+            result.decoded.append(batch.struct.n_tokens)
+            return decode(batch)
 
-    monkeypatch.setattr(context, "decode", counted)
-    return result
+        monkeypatch.setattr(context, "decode", counted)
+        return result
+
+    return watched
 
 
 def sequence_in(slot: int, tokens: list[int]) -> Sequence:
@@ -156,20 +163,41 @@ def sequence_in(slot: int, tokens: list[int]) -> Sequence:
     return sequence
 
 
-def test_a_small_model_catches_up_as_streams_can_wait_for_it(watched: Watched) -> None:
-    sequence = sequence_in(0, list(range(300, 400)))
-    assert [watched.draft(sequence, room=40) for _ in range(2)] == [[], []]
-    assert len(watched.draft(sequence, room=40)) == 3
-    assert watched.decoded == [40, 40, 19, 1, 1, 1]
-    assert watched.drafter.token_cost > 0
+def test_a_small_model_catches_up_as_streams_can_wait_for_it(watch: Callable[[Path], Watched]) -> None:
+    small, sequence = watch(CRIA), sequence_in(0, list(range(300, 400)))
+    assert [small.draft(sequence, room=40) for _ in range(2)] == [[[]], [[]]]
+    assert len(small.draft(sequence, room=40)[0]) == 3
+    assert small.decoded == [40, 40, 19, 1, 1, 1]
+    assert small.drafter.token_cost > 0
 
 
-def test_a_small_model_computes_what_prompts_share_once(watched: Watched) -> None:
-    shared = list(range(300, 450))
+def test_a_newcomer_keeps_nobody_from_drafting(watch: Callable[[Path], Watched]) -> None:
+    small = watch(CRIA)
+    newcomer, known = sequence_in(0, list(range(300, 500))), sequence_in(1, list(range(600, 620)))
+    small.draft(known)
+    for length in (0, 0, 3):
+        assert [len(draft) for draft in small.draft(newcomer, known, room=80)] == [length, 3]
+
+
+def test_a_small_model_computes_what_prompts_share_once(watch: Callable[[Path], Watched]) -> None:
+    small, shared = watch(CRIA), list(range(300, 450))
     prompts = [[*shared, 500 + slot, 7] for slot in range(3)]
-    drafts = [watched.draft(sequence_in(slot, prompt)) for slot, prompt in enumerate(prompts)]
-    assert watched.decoded == [151, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
-    assert drafts[1:] == [watched.draft(sequence_in(0, prompt)) for prompt in prompts[1:]]
+    drafts = [small.draft(sequence_in(slot, prompt)) for slot, prompt in enumerate(prompts)]
+    assert small.decoded == [151, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert drafts[1:] == [small.draft(sequence_in(0, prompt)) for prompt in prompts[1:]]
+
+
+def test_a_small_model_with_a_window_copies_nothing_that_it_cannot_cut(
+    watch: Callable[[Path], Watched], tmp_path: Path
+) -> None:
+    small = watch(write_windowed(tmp_path / "windowed.gguf"))
+    shared, rest = [3 + 7 * n % 200 for n in range(200)], [3 + 11 * n % 190 for n in range(600)]
+    while not small.draft(sequence_in(0, shared + rest))[0]:
+        pass
+    small.decoded.clear()
+    prompt = sequence_in(1, [*shared, 5, 6, 7, 8])
+    assert [len(small.draft(prompt, room=64)[0]) for _ in range(4)] == [0, 0, 0, 3]
+    assert small.decoded == [64, 64, 64, 11, 1, 1, 1]
 
 
 @pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it

@@ -93,15 +93,33 @@ def test_a_state_of_another_size_than_expected_has_memory_of_its_own(size: int) 
     assert parking.room(SIZE).base is not None
 
 
-def test_what_is_only_expected_drives_nobody_out() -> None:
-    parking = Parking(3 * SIZE)
-    park(parking, state_of(1), state_of(2))
-    parking.expect(SIZE)
-    park(parking, state_of(3))
+def test_where_all_room_is_taken_the_oldest_goes_ahead_of_time() -> None:
+    parking = Parking(4 * SIZE)
+    park(parking, *(state_of(number) for number in range(4)))
     parking.expect(SIZE)
     prepared(parking)
     assert parked_in(parking) == [[1], [2], [3]]
+    new = ParkedState([4], (), parking.room(SIZE))
+    assert new.state.base is not None
+    park(parking, new)
+    assert parked_in(parking) == [[1], [2], [3], [4]]
+
+
+def test_nobody_goes_for_a_large_state_that_may_never_come() -> None:
+    parking = Parking(3 * SIZE)
+    park(parking, *(state_of(number) for number in range(3)))
+    parking.expect(SIZE)
+    assert len(parking) == 3
     assert parking.room(SIZE).base is None
+
+
+def test_memory_that_no_longer_fits_what_is_expected_is_given_back() -> None:
+    parking = Parking(10 * SIZE)
+    for size in (2 * SIZE, SIZE):
+        parking.expect(size)
+    prepared(parking)
+    assert parking.room(2 * SIZE).base is None
+    assert parking.room(SIZE).base is not None
 
 
 def test_what_memory_has_no_room_for_is_on_disk_in_files_without_a_name(tmp_path: Path) -> None:

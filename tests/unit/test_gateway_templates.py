@@ -120,6 +120,15 @@ async def test_a_hostile_template_ends_and_the_next_one_renders(renderer: Templa
     assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
 
 
+async def test_the_process_that_is_started_ahead_counts() -> None:
+    variables: dict[str, Any] = {"REMUDA_TEMPLATE_PROCESSES": "1"}
+    one = TemplateRenderer(Settings(**variables))
+    one.start()
+    assert await jinja(one, "{{ messages[0].content }}") == "hi"
+    assert len(one._idle) == 1
+    await one.close()
+
+
 async def test_a_template_process_that_was_killed_is_replaced(renderer: TemplateRenderer) -> None:
     assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
     (process,) = [child for child in psutil.Process().children() if "templates" in " ".join(child.cmdline())]

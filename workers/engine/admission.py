@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from workers.engine.common_prefix import common_prefix
 from workers.engine.context import Context
 from workers.engine.parking import ParkedState, Parking
-from workers.engine.prefix import choose_start
+from workers.engine.prefix import WORTH_COPYING, choose_start
 from workers.engine.preparation import Preparation
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.slots import Slot, Slots
 
 WORTH_PARKING = 64
 """Tokens that would have to be computed again for which a state is parked: fewer are computed in a step or two."""
-
-WORTH_COPYING = 64
-"""Tokens that the copy of a stream has to save, or a 64th of the stream's length if that is more: streams are copied
-whole. Where cells are shared they are only marked."""
 
 MOVING_COST = 8
 """A state is moved in less time than an eighth of its tokens are computed in; less than that is not worth a move."""
@@ -178,7 +174,9 @@ class Admission:
         """Lets ended sequences go. Whether there were any."""
         ended = [sequence for sequence in self._slots if sequence.finish is not None]
         for sequence in ended:
-            self._release(sequence)
+            slot = self._release(sequence)
+            if self._parking.enabled and len(slot.held) >= WORTH_PARKING:
+                self._parking.expect(self._memory.state_size(slot.id))
             self._pressed = False
         return bool(ended)
 
@@ -187,8 +185,6 @@ class Admission:
         slot = self._slots.release(sequence)
         if not self._memory.keep(slot.id, sequence.positions.of(len(slot.held))):
             slot.held = []
-        if self._parking.enabled and len(slot.held) >= WORTH_PARKING:
-            self._parking.expect(self._memory.state_size(slot.id))
         return slot
 
     def _free_idle(self) -> bool:

@@ -73,7 +73,8 @@ class Context:
         params.no_perf = True
         if options.heads:
             params.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
-        self.pointer = C.llama_init_from_model(model.pointer, params)
+        with model.adapters_lock:
+            self.pointer = C.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise LoadError("llama.cpp could not make the context")
         self.outputs: int = params.n_outputs_max

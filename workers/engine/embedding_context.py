@@ -49,7 +49,8 @@ class EmbeddingContext:
         params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.kv_unified = True
         params.no_perf = True
-        self._pointer = C.llama_init_from_model(model.pointer, params)
+        with model.adapters_lock:
+            self._pointer = C.llama_init_from_model(model.pointer, params)
         if not self._pointer:
             raise LoadError("llama.cpp could not make the context for embeddings")
         self._memory = C.llama_get_memory(self._pointer)

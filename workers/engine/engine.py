@@ -48,7 +48,7 @@ class EngineOptions:
     draft_tokens: int = 0  # for one sequence and step at most, where the request does not say otherwise
     draft_rows: int = 0  # for all sequences of a step together
     checkpoint_interval: int = 1024
-    adapters_kept: int = 16  # LoRA adapters that stay loaded where nobody uses them
+    adapters_kept: int = 16  # LoRA adapters, beyond which those that nobody uses are not kept loaded
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Engine:
         self._slots = Slots(options.slots, consecutive=not context.shares_cells)
         self._parking = parking if parking is not None else Parking(0)  # one without states is false
         limits = Limits(options.num_ctx, model.vocabulary.size, options.checkpoint_interval)
-        self._adapters = Adapters(model.pointer, context.pointer, options.adapters_kept)
+        self._adapters = Adapters(model, context.pointer, options.adapters_kept)
         preparation = Preparation(Grammars(model.vocabulary), media, self._adapters)
         self._admission = Admission(context, self._slots, self._parking, preparation, limits)
         drafts = options.draft_tokens, options.draft_rows, options.num_ctx, self._memory.rollback
@@ -257,6 +257,7 @@ class Engine:
         self._companion.start(work, listen)
         result = decode()
         self._companion.wait()
+        self._adapters.decoded()
         elapsed = time.monotonic_ns() - began
         self._computing = []
         if result == 0:
@@ -271,7 +272,7 @@ class Engine:
         alive = [sequence for sequence in self._slots if sequence.finish is None]
         if not alive:
             return []
-        adapters = self._turns.next([sequence.adapters for sequence in alive])
+        adapters = self._turns.next([sequence.adapters for sequence in alive], stay=self._adapters.loading)
         group = [sequence for sequence in alive if sequence.adapters == adapters]
         self._adapters.apply(adapters)
         return group

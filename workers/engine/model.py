@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from workers.engine.llama import C, LoadError
@@ -72,6 +73,9 @@ class Model:
         self.recurrent: bool = C.llama_model_is_recurrent(self.pointer) or C.llama_model_is_hybrid(self.pointer)
         self.window: int = C.llama_model_n_swa(self.pointer)
         """Tokens that layers with a sliding window attend to; 0 = there are none."""
+        self.adapters_lock = Lock()
+        """Held while llama.cpp changes its list of the model's LoRA adapters, or reads it to plan the graph of a
+        context; it has no lock of its own."""
 
     def _pooling(self) -> int | None:
         """How the model makes one vector of its tokens' (llama_pooling_type); None = it is made to generate."""

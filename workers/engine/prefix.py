@@ -9,14 +9,19 @@ from dataclasses import dataclass
 
 from workers.engine.common_prefix import common_prefix
 from workers.engine.parking import ParkedState, Parking, Usable
+from workers.engine.parking.tree import BLOCK
 from workers.engine.sequence import Sequence
 from workers.engine.slots import Slot, Slots
 
 WORTH_STAYING = 16
 """Tokens of common prefix for which a newcomer takes the very slot that holds it, wherever that lies."""
 
-WORTH_RESTORING = 64
-"""Tokens that a parked state has to save to be restored."""
+WORTH_COPYING = 64
+"""Tokens that the copy of a stream has to save, or a 64th of the stream's length if that is more: streams are copied
+whole. Where cells are shared they are only marked."""
+
+WORTH_RESTORING = BLOCK
+"""Tokens that a parked state has to save to be restored: what the tree overlooks is less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,13 @@ class Drafter(Protocol):
     token_cost: float
     """Nanoseconds that it takes to catch up with one token of a prompt, of late; 0 = unknown, or nothing."""
 
-    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
-        """Sets the draft of each sequence, of at most so many tokens; sequences without media, ascending slots. Streams
-        can wait for it to catch up with `room` tokens."""
+    def catch_up(self, sequences: list[Sequence], room: int) -> list[Sequence]:
+        """Computes what it has not seen of these, which have no media and come in ascending slots; streams can wait for
+        `room` tokens. Those that it can draft for now."""
+        ...
+
+    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
+        """Sets the draft of each sequence that it has caught up with, of at most so many tokens, more than none."""
         ...
 
     def follow(self, plan: Plan) -> None:

@@ -91,19 +91,20 @@ class Heads:
             if count > 0 and not sequence.media:
                 self._track(sequence, start).add(plan.tokens[row : row + count], states[row : row + count].copy())
             row += rows
-        self._catch_up([track for track in self._tracks if len(track.waiting) > PATIENCE])
+        self._compute_waiting([track for track in self._tracks if len(track.waiting) > PATIENCE])
 
-    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
-        """Sets the draft of each sequence, of at most so many tokens. One that was not followed gets none: there is
-        nothing to catch up with."""
+    def catch_up(self, sequences: list[Sequence], room: int) -> list[Sequence]:
+        """Those that were followed: of the others it cannot know the states any more."""
+        return [one for one in sequences if self._tracks[one.slot].is_at(one, len(one.tokens) - 1)]
+
+    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
+        """Sets the draft of each sequence, of at most so many tokens."""
         going = [
-            (sequence, limit, self._tracks[sequence.slot])
-            for sequence, limit in zip(sequences, limits, strict=True)
-            if limit > 0 and self._tracks[sequence.slot].is_at(sequence, len(sequence.tokens) - 1)
+            (sequence, limit, self._tracks[sequence.slot]) for sequence, limit in zip(sequences, limits, strict=True)
         ]
         tracks = [track for _, _, track in going]
         if sum(len(track.waiting) + 1 for track in tracks) > self._context.outputs:
-            self._catch_up(tracks)
+            self._compute_waiting(tracks)
         chunks = [_first(track, sequence.tokens[-1]) for sequence, _, track in going]
         while chunks and self._compute(chunks, wanted=True):
             for track in tracks:
@@ -142,7 +143,7 @@ class Heads:
 
     def _copy(self, source: Track, target: Track, length: int) -> None:
         """Makes the target's first `length` tokens those of the source."""
-        self._catch_up([source])
+        self._compute_waiting([source])
         if source.end < length:  # it failed
             self._begin_anew(target, length)
             return
@@ -158,7 +159,7 @@ class Heads:
         track.sequence, track.last = None, self._unknown
         track.computed, track.waiting, track.states = length, [], []
 
-    def _catch_up(self, tracks: list[Track]) -> None:
+    def _compute_waiting(self, tracks: list[Track]) -> None:
         """Computes all that waits, in batches; ascending slots."""
         while any(track.waiting for track in tracks):
             room, chunks = self._context.batch_tokens, list[Chunk]()

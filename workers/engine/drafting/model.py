@@ -6,12 +6,10 @@ from workers.engine.batch import Plan
 from workers.engine.common_prefix import common_prefix
 from workers.engine.context import Context
 from workers.engine.pace import smooth
+from workers.engine.prefix import WORTH_COPYING
 from workers.engine.rows import Batch
 from workers.engine.sequence import Sequence
 from workers.engine.vocabulary import Vocabulary
-
-WORTH_COPYING = 64
-"""Tokens that the copy of another slot has to save."""
 
 COMPARED = 1000
 """Tokens of two vocabularies that are compared, evenly spread: those of different families differ nearly everywhere."""
@@ -34,12 +32,28 @@ class DraftModel:
         self._held: list[list[int]] = [[] for _ in range(capacity)]  # tokens computed under each id
         self.token_cost = 0.0
 
-    def draft(self, sequences: list[Sequence], limits: list[int], room: int) -> None:
-        """Sets the draft of each sequence, of at most so many tokens. One that is not caught up with yet gets none:
-        its tokens are computed first, `room` of them in each step."""
-        ready = [(s, limit) for s, limit in zip(sequences, limits, strict=True) if limit > 0]
-        if not ready or not self._catch_up([sequence for sequence, _ in ready], room):
-            return
+    def catch_up(self, sequences: list[Sequence], room: int) -> list[Sequence]:
+        """Computes what it lacks of all tokens but the last, where that is little first: a long prompt holds nobody
+        up."""
+        room = min(room, self._context.batch_tokens)
+        lacking = {sequence: self._lacking(sequence.slot, sequence.tokens[:-1]) for sequence in sequences}
+        ready, chunks = set[Sequence](), dict[Sequence, list[int]]()
+        for sequence in sorted(sequences, key=lambda sequence: len(lacking[sequence])):
+            if len(lacking[sequence]) <= room:
+                ready.add(sequence)
+            chunks[sequence] = lacking[sequence][:room]
+            room -= len(chunks[sequence])
+        missing = [(sequence, chunks[sequence]) for sequence in sequences if chunks[sequence]]
+        if not missing:
+            return sequences
+        began = time.monotonic_ns()
+        done = self._compute(missing)
+        self.token_cost = smooth(self.token_cost, (time.monotonic_ns() - began) / sum(len(each) for _, each in missing))
+        return [sequence for sequence in sequences if done and sequence in ready]
+
+    def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
+        """Sets the draft of each sequence, of at most so many tokens."""
+        ready = list(zip(sequences, limits, strict=True))
         for _ in range(max(limit for _, limit in ready)):
             going = [sequence for sequence, limit in ready if len(sequence.draft) < limit]
             if not self._compute([(sequence, [(sequence.draft or sequence.tokens)[-1]]) for sequence in going]):
@@ -49,40 +63,22 @@ class DraftModel:
                 sequence.draft.append(token)
 
     def follow(self, plan: Plan) -> None:
-        """It sees in `draft` what there is to follow."""
+        """It sees in `catch_up` what there is to follow."""
 
-    def _catch_up(self, sequences: list[Sequence], room: int) -> bool:
-        """Computes what the context lacks of all tokens but the last. False when that are more than `room`."""
-        room, missing = min(room, self._context.batch_tokens), list[tuple[Sequence, list[int]]]()
-        complete = True
-        for sequence in sequences:
-            tokens = sequence.tokens[:-1]
-            known = self._begin_from_known(sequence.slot, tokens)
-            lacking = tokens[known : known + room]
-            complete = complete and known + len(lacking) == len(tokens)
-            room -= len(lacking)
-            if lacking:
-                missing.append((sequence, lacking))
-        if not missing:
-            return complete
-        began = time.monotonic_ns()
-        done = self._compute(missing)
-        self.token_cost = smooth(self.token_cost, (time.monotonic_ns() - began) / sum(len(each) for _, each in missing))
-        return done and complete
-
-    def _begin_from_known(self, slot: int, tokens: list[int]) -> int:
-        """Makes the slot hold a beginning of these tokens, where many are lacking one that another slot holds. Its
-        length."""
+    def _lacking(self, slot: int, tokens: list[int]) -> list[int]:
+        """Makes the slot hold a beginning of these tokens: its own, or that of another slot where that saves many. What
+        is not computed of them."""
         common = common_prefix(self._held[slot], tokens)
         if len(tokens) - common >= WORTH_COPYING:
-            reached = [common_prefix(held, tokens) for held in self._held]
+            usable = self._context.memory.usable
+            reached = [usable(common_prefix(held, tokens), len(held)) for held in self._held]
             source = reached.index(max(reached))
             if reached[source] - common >= WORTH_COPYING and self._context.memory.copy(source, slot):
                 common, self._held[slot] = reached[source], self._held[source]
         if not self._context.memory.keep(slot, common):
             common = 0
         self._held[slot] = self._held[slot][:common]
-        return common
+        return tokens[common:]
 
     def _compute(self, chunks: list[tuple[Sequence, list[int]]]) -> bool:
         """Computes tokens for each sequence, ascending ids; logits for the last of each."""

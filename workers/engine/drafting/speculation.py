@@ -28,6 +28,7 @@ class Speculation:
         self._drafter = drafter
         self._gain = Gain()
         self._length = 0  # of the step's drafts
+        self._catching_up = False  # the drafter, with prompts that it has not seen yet
         self.drafted = 0
         self.accepted = 0
 
@@ -40,7 +41,7 @@ class Speculation:
     def propose(self, decoding: list[Sequence], room: int, affordable: Callable[[float], int]) -> None:
         """Sets the drafts of the sequences that the next step decodes; at most `room` tokens together. `affordable`
         says how many tokens of a cost streams can wait for."""
-        self._length = 0
+        self._length, self._catching_up = 0, False
         wanting: list[Sequence] = []
         for sequence in decoding:
             sequence.draft = []
@@ -67,8 +68,10 @@ class Speculation:
             self._drafter.follow(plan)
 
     def observe(self, streams: int, tokens: int, elapsed_ns: int) -> None:
-        """Takes the time of a step of decodes alone, drafting included, and the tokens that it gave."""
-        self._gain.observe(streams, self._length, tokens, elapsed_ns)
+        """Takes the time of a step of decodes alone, drafting included, and the tokens that it gave. A step in which
+        prompts were caught up with says nothing about drafts."""
+        if not self._catching_up:
+            self._gain.observe(streams, self._length, tokens, elapsed_ns)
 
     def _draft(self, wanting: list[Sequence], length: int, affordable: Callable[[float], int]) -> None:
         for sequence in wanting:
@@ -76,9 +79,15 @@ class Speculation:
             forced = sequence.constraint.forced() if sequence.constraint is not None else []
             sequence.draft = forced[:limit] or sequence.drafting.lookup.draft(sequence.tokens, limit)
         if self._drafter is not None:
-            rest = [sequence for sequence in wanting if not sequence.draft and not sequence.media]
-            limits = [self._room(sequence, length) for sequence in rest]
-            self._drafter.draft(rest, limits, affordable(self._drafter.token_cost))
+            rest = [
+                sequence
+                for sequence in wanting
+                if not sequence.draft and not sequence.media and self._room(sequence, length) > 0
+            ]
+            ready = self._drafter.catch_up(rest, affordable(self._drafter.token_cost)) if rest else []
+            self._catching_up = len(ready) < len(rest)
+            if ready:
+                self._drafter.draft(ready, [self._room(sequence, length) for sequence in ready])
 
     def _room(self, sequence: Sequence, length: int) -> int:
         """Tokens that the sequence can use: one more than is drafted comes out of a step."""

@@ -25,7 +25,7 @@ ANY_NUMBER = -1
 
 @dataclass(frozen=True, slots=True)
 class ProjectorOptions:
-    """How to load a projector, and what it accepts. `batch_tokens` are the context's."""
+    """How to load a projector, and what it accepts. `batch_tokens` are rows of a batch at most."""
 
     path: str
     threads: int

@@ -8,6 +8,9 @@ from workers.engine.parking.spare import Spare
 from workers.engine.parking.state import ParkedState
 from workers.engine.parking.states import Known, ParkedStates, Usable
 
+LARGE = 4
+"""The part of all room, one over this, from which on a state is large."""
+
 
 class Parking:
     """Parked states, at most `memory_limit` bytes of them in memory."""
@@ -36,9 +39,11 @@ class Parking:
         return self._states.bytes
 
     def expect(self, size: int) -> None:
-        """Prepares memory for a state of so many bytes that may be parked, where there is room for it."""
-        if self.bytes + size <= self._limit:
+        """Prepares memory for a state of so many bytes that may be parked. The states used longest ago go for it ahead
+        of time, but not for one that would take a large part of all room."""
+        if size * LARGE <= self._limit:
             self._spare.expect(size)
+            self._make_room()
 
     def room(self, size: int) -> State | None:
         """Memory for a state of so many bytes; None where it would not be kept."""
@@ -59,9 +64,12 @@ class Parking:
         self._states.add(new)
         if self._disk is not None:
             self._disk.drop_served_by(new, cuttable=cuttable)
-        if self.bytes + self._spare.size > self._limit:
+        if new.state.nbytes + self._spare.size > self._limit:
             self._spare.forget()
-        while self.bytes > self._limit:
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._states and self.bytes + self._spare.size > self._limit:
             oldest = self._states.pop_oldest()
             if self._disk is not None:
                 self._disk.park(oldest)

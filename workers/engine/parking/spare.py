@@ -10,7 +10,7 @@ from workers.engine.memory import State, fresh_memory
 
 PAGE = 4096
 
-MAX_WASTE = 1.25
+MAX_WASTE = 1.05
 """A state is put into memory of at most so many times its size."""
 
 
@@ -23,21 +23,27 @@ class Spare:
         self.size = 0
 
     def expect(self, size: int) -> None:
-        """Prepares memory for a state of that size."""
-        if size > self.size:
+        """Prepares memory for a state of that size, in the place of what was prepared for another."""
+        if not self._fits(size):
+            self.forget()
             self._memory, self.size = self._thread.submit(_touched, size), size
 
     def forget(self) -> None:
         """Gives the memory back."""
+        if self._memory is not None:
+            self._memory.cancel()
         self._memory, self.size = None, 0
 
     def take(self, size: int) -> State:
         """Memory for a state: what was prepared, where that is ready and fits, else some that was never touched."""
-        if self._memory is None or not self._memory.done() or not size <= self.size <= MAX_WASTE * size:
+        if self._memory is None or not self._memory.done() or not self._fits(size):
             return fresh_memory(size)
         memory = self._memory.result()
         self.forget()
         return memory[:size]
+
+    def _fits(self, size: int) -> bool:
+        return size <= self.size <= MAX_WASTE * size
 
 
 def _touched(size: int) -> State:

@@ -7,14 +7,19 @@ a block is computed in a step or two.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
 
 from workers.engine.common_prefix import common_prefix
 from workers.engine.parking.state import ParkedState
 
 BLOCK = 64
-"""Tokens of an edge: as many as have to be saved to make it worth to restore a state."""
+"""Tokens of an edge."""
 
-Tokens = tuple[int, ...]
+LOOKED_AT = 16
+"""Children among which one is looked for where a state ends."""
+
+Tokens: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -29,10 +34,12 @@ class Node:
         return not (self.children or self.ends)
 
     def any(self) -> ParkedState:
-        """A state at or below this node, which is not empty."""
+        """A state at or below this node, which is not empty; a short one where that is seen at once, since a state is
+        restored as a whole."""
         node = self
         while not node.ends:
-            node = next(iter(node.children.values()))
+            some = list(islice(node.children.values(), LOOKED_AT))
+            node = next((child for child in some if child.ends), some[0])
         return next(iter(node.ends.values()))
 
     def ending_within(self, tokens: Tokens) -> list[ParkedState]:

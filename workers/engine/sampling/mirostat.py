@@ -1,6 +1,7 @@
 """Mirostat (Basu et al., 2020): holds the surprise of what is drawn near a target by moving a bound after every token.
 
-It takes the place of top-k, typical, top-p and min-p. Both of llama.cpp's versions, after penalties and temperature.
+It takes the place of top-k, typical, top-p and min-p. Both of llama.cpp's versions, after the temperature; and after
+penalties, where a request asks for them, which llama-server leaves out then.
 """
 
 import math
