@@ -8,6 +8,7 @@ import pytest
 
 from workers.engine.parking import ParkedState, Parking
 from workers.engine.parking.disk import WRITES, Disk
+from workers.engine.parking.spare import PATIENCE
 
 SIZE = 100
 
@@ -113,13 +114,13 @@ def test_nobody_goes_for_a_large_state_that_may_never_come() -> None:
     assert parking.room(SIZE).base is None
 
 
-def test_memory_that_no_longer_fits_what_is_expected_is_given_back() -> None:
+@pytest.mark.parametrize(("smaller", "ready"), [(PATIENCE, 2 * SIZE), (PATIENCE + 1, SIZE)])
+def test_memory_for_a_large_state_waits_for_one_and_not_for_ever(smaller: int, ready: int) -> None:
     parking = Parking(10 * SIZE)
-    for size in (2 * SIZE, SIZE):
+    for size in (2 * SIZE, *[SIZE] * smaller):
         parking.expect(size)
     prepared(parking)
-    assert parking.room(2 * SIZE).base is None
-    assert parking.room(SIZE).base is not None
+    assert [size for size in (SIZE, 2 * SIZE) if parking.room(size).base is not None] == [ready]
 
 
 def test_what_memory_has_no_room_for_is_on_disk_in_files_without_a_name(tmp_path: Path) -> None:
