@@ -24,7 +24,7 @@ def test_a_streamed_chat_says_the_same_as_a_whole_one(native: ollama.Client) -> 
     whole = native.chat("cria", [QUESTION], options=GREEDY)
     chunks = list(native.chat("cria", [QUESTION], options=GREEDY, stream=True))
 
-    assert len(chunks) > 2
+    assert len(chunks) > 1  # pieces that wait for a gateway go out together
     assert "".join(chunk.message.content or "" for chunk in chunks) == whole.message.content
     assert [chunk.done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert chunks[-1].eval_count == whole.eval_count
