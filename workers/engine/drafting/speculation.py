@@ -74,20 +74,16 @@ class Speculation:
             self._gain.observe(streams, self._length, tokens, elapsed_ns)
 
     def _draft(self, wanting: list[Sequence], length: int, affordable: Callable[[float], int]) -> None:
-        for sequence in wanting:
-            limit = self._room(sequence, length)
+        limits = {sequence: self._room(sequence, length) for sequence in wanting}
+        for sequence, limit in limits.items():
             forced = sequence.constraint.forced() if sequence.constraint is not None else []
             sequence.draft = forced[:limit] or sequence.drafting.lookup.draft(sequence.tokens, limit)
         if self._drafter is not None:
-            rest = [
-                sequence
-                for sequence in wanting
-                if not sequence.draft and not sequence.media and self._room(sequence, length) > 0
-            ]
+            rest = [each for each, limit in limits.items() if limit > 0 and not each.draft and not each.media]
             ready = self._drafter.catch_up(rest, affordable(self._drafter.token_cost)) if rest else []
             self._catching_up = len(ready) < len(rest)
             if ready:
-                self._drafter.draft(ready, [self._room(sequence, length) for sequence in ready])
+                self._drafter.draft(ready, [limits[sequence] for sequence in ready])
 
     def _room(self, sequence: Sequence, length: int) -> int:
         """Tokens that the sequence can use: one more than is drafted comes out of a step."""

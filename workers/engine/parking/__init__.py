@@ -7,6 +7,6 @@ whose memory cannot be cut, at points of a prompt that other prompts may share.
 from workers.engine.parking.disk import Disk
 from workers.engine.parking.parking import Parking
 from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Known, Usable
+from workers.engine.parking.states import Usable
 
-__all__ = ["Disk", "Known", "ParkedState", "Parking", "Usable"]
+__all__ = ["Disk", "ParkedState", "Parking", "Usable"]
