@@ -60,17 +60,13 @@ class TemplateRenderer:
 
     async def _start_first(self) -> None:
         async with self._turns:
-            try:
-                self._idle.append(await self._spawn())
-            except FAILURES as error:
-                log.warning("a template process did not start", error=repr(error))
+            if (process := await self._take()) is not None:
+                self._idle.append(process)
 
     async def _ask(self, question: bytes) -> bytes | None:
         """The answer; None when the process died, which is worth another try: it may have died before."""
-        try:
-            process = await self._take()
-        except FAILURES as error:
-            log.warning("a template process did not start", error=repr(error))
+        process = await self._take()
+        if process is None:
             return None
         answer = None
         try:
@@ -88,8 +84,15 @@ class TemplateRenderer:
             else:  # it is still busy with something nobody waits for
                 await asyncio.shield(_end(process))
 
-    async def _take(self) -> Process:
-        """An idle process that is alive, or a new one."""
+    async def _take(self) -> Process | None:
+        """A process that is alive; None where none could be started."""
+        try:
+            return await self._idle_or_new()
+        except FAILURES as error:
+            log.warning("a template process did not start", error=repr(error))
+            return None
+
+    async def _idle_or_new(self) -> Process:
         while self._idle:
             process = self._idle.pop()
             if process.returncode is None and process.stdin is not None and not process.stdin.is_closing():
