@@ -4,8 +4,8 @@ import asyncio
 import functools
 import sys
 
+from gateway.http.cors import Origins
 from gateway.process import run_gateway
-from gateway.security import Origins
 from remuda.process import run_process
 from remuda.settings import Settings
 

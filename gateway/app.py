@@ -3,17 +3,18 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from gateway.compression import CompressedBodies
-from gateway.embedding import Embeddings
+from gateway.embedding.embeddings import Embeddings
 from gateway.errors import ApiError, on_api_error, on_unexpected
-from gateway.ollama.embed import native_embed_router
+from gateway.generation.pipeline import Serving
+from gateway.http.compression import CompressedBodies
+from gateway.http.cors import CrossOrigin, Origins
+from gateway.http.fallbacks import install_fallbacks
+from gateway.http.host_check import HostCheck
+from gateway.http.request_log import RequestLog
+from gateway.ollama.embeddings import native_embed_router
 from gateway.ollama.routes import native_router
-from gateway.openai.embed import openai_embed_router
+from gateway.openai.embeddings import openai_embed_router
 from gateway.openai.routes import openai_router
-from gateway.records import RequestLog
-from gateway.routing import install_fallbacks
-from gateway.security import CrossOrigin, HostCheck, Origins
-from gateway.serving import Serving
 from remuda.settings import Settings
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
-from gateway.encoding import encode
+from gateway.golang.json import encode
 
 UNEXPECTED = "internal server error"
 """All that a client learns about a failure that has no text of its own; the log has the traceback."""

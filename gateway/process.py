@@ -9,14 +9,14 @@ from collections.abc import AsyncGenerator
 import uvicorn
 
 from gateway.app import create_app
+from gateway.generation.pipeline import Serving
+from gateway.http.connection_limits import bounded_protocol
+from gateway.links.scheduler import SchedulerLink
+from gateway.links.store import StoreLink
+from gateway.links.token_stream import TokenStream
 from gateway.prompt.builder import PromptBuilder
-from gateway.prompt.renderer import TemplateRenderer
-from gateway.prompt.vocabulary import Vocabularies
-from gateway.protocol import bounded_protocol
-from gateway.scheduler_link import SchedulerLink
-from gateway.serving import Serving
-from gateway.store_link import StoreLink
-from gateway.stream import TokenStream
+from gateway.prompt.templates.renderer import TemplateRenderer
+from gateway.prompt.tokenizer import Vocabularies
 from remuda.durations import NANOSECONDS
 from remuda.endpoints import Endpoints
 from remuda.rpc import open_channel, start_server

@@ -22,8 +22,8 @@ from loadtests.report import Sample
 from loadtests.setup import Setup
 from remuda.settings import Settings
 from workers.cores import usable_cores
-from workers.probe import Probe
-from workers.spawn import waiting_environment
+from workers.host.probe import Probe
+from workers.host.spawn import waiting_environment
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""

@@ -20,9 +20,10 @@ from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.log import EngineLog
 from workers.engine.sequence import Sequence, SequenceKey
-from workers.loading import Loader
-from workers.outbox import Outbox
-from workers.worker import SWITCH_INTERVAL_S, sequence_of
+from workers.worker.__main__ import SWITCH_INTERVAL_S
+from workers.worker.loading import Loader
+from workers.worker.outbox import Outbox
+from workers.worker.translate import sequence_of
 
 GATEWAY = "inproc://frames"
 

@@ -9,9 +9,9 @@ from remuda.rpc import start_server
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2_grpc
 from scheduler.core import Core, Policy
-from scheduler.dispatcher import Dispatcher
-from scheduler.links import Links
-from scheduler.service import SchedulerService
+from scheduler.edge.dispatcher import Dispatcher
+from scheduler.edge.links import Links
+from scheduler.edge.service import SchedulerService
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:

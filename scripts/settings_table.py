@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from remuda import settings
-from remuda.cli.human import go_duration
+from remuda.human import go_duration
 from remuda.settings import Settings
 
 HEAD = """\
@@ -78,7 +78,7 @@ def portable(path: Path) -> str:
     """A default path as it reads on every machine."""
     if path == Settings.model_fields["run_dir"].default:
         return "/tmp/remuda-UID"
-    for folder, word in ((Path(settings.__file__).parents[1], ""), (Path.home(), "~/")):
+    for folder, word in ((Path(settings.__file__).parents[2], ""), (Path.home(), "~/")):
         if path.is_relative_to(folder):
             return f"{word}{path.relative_to(folder)}"
     return str(path)

@@ -7,8 +7,8 @@ import orjson
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
 from store.details import describe
-from store.layers import SmallLayers
-from store.manifests import Installed
+from store.layout.layers import SmallLayers
+from store.layout.manifests import Installed
 from store.weights import Weights
 
 JINJA_KEY = "tokenizer.chat_template"

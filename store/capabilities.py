@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from remuda.template_choice import Skill, go_skills, jinja_skills, prefers_go
-from store.gguf import Gguf
+from store.gguf.header import Gguf
 
 INFILL_KEYS = tuple(f"tokenizer.ggml.fim_{part}_token_id" for part in ("pre", "suf", "mid"))
 """Name the tokens that mark a gap to fill: Remuda then inserts, whatever the template, which Ollama does not."""

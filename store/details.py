@@ -1,10 +1,10 @@
 """The `details` object of a model: what its config says, and its weights where the config is silent."""
 
 from remuda.v1 import store_pb2 as pb
-from store.gguf import Gguf
-from store.layers import ModelConfig
-from store.manifests import LayerType, Manifest
-from store.tensor_types import file_type_name
+from store.gguf.header import Gguf
+from store.gguf.tensor_types import file_type_name
+from store.layout.layers import ModelConfig
+from store.layout.manifests import LayerType, Manifest
 
 
 def describe(manifest: Manifest, config: ModelConfig, weights: Gguf | None) -> pb.Details:

@@ -6,15 +6,15 @@ from pathlib import Path
 import orjson
 
 from remuda.logs import get_logger
-from store.blobs import Blob, Blobs
 from store.details import human_number
-from store.gguf import Gguf, read_gguf
-from store.gguf_reader import InvalidGgufError
-from store.layers import ModelConfig
+from store.gguf.header import Gguf, read_gguf
+from store.gguf.reader import InvalidGgufError
+from store.gguf.tensor_types import file_type_name
+from store.layout.blobs import Blob, Blobs
+from store.layout.layers import ModelConfig
+from store.layout.manifests import CONFIG_TYPE, Layer, LayerType, Manifest
+from store.layout.names import parse_name
 from store.library import Library
-from store.manifests import CONFIG_TYPE, Layer, LayerType, Manifest
-from store.names import parse_name
-from store.tensor_types import file_type_name
 
 NAME = parse_name("cria")
 NOTHING = "none"

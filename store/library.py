@@ -3,12 +3,12 @@
 from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
-from store.blobs import Blobs
 from store.bundle import OpenedModel, make_bare_summary, make_bundle, make_summary
 from store.errors import CorruptModelError
-from store.layers import LayerReader
-from store.manifests import Installed, Manifests
-from store.names import parse_name
+from store.layout.blobs import Blobs
+from store.layout.layers import LayerReader
+from store.layout.manifests import Installed, Manifests
+from store.layout.names import parse_name
 from store.show import make_show
 from store.weights import WeightsReader
 

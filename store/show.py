@@ -5,9 +5,9 @@ import orjson
 from remuda.v1 import store_pb2 as pb
 from store.bundle import JINJA_KEY, OpenedModel, make_bundle
 from store.errors import CorruptModelError
-from store.gguf import Gguf, Value, read_gguf
-from store.gguf_reader import InvalidGgufError
-from store.modelfile import render_modelfile, render_parameters
+from store.gguf.header import Gguf, Value, read_gguf
+from store.gguf.reader import InvalidGgufError
+from store.modelfile.render import render_modelfile, render_parameters
 from store.weights import WeightsFile
 
 _HIDDEN_KEYS = frozenset({"general.name", JINJA_KEY})

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from store.blobs import Blobs
-from store.digests import Digest
 from store.errors import CorruptModelError
-from store.gguf import Gguf, read_gguf
-from store.gguf_reader import InvalidGgufError
-from store.manifests import Layer, LayerType, Manifest
-from store.splits import is_split, merge, order
+from store.gguf.header import Gguf, read_gguf
+from store.gguf.reader import InvalidGgufError
+from store.gguf.splits import is_split, merge, order
+from store.layout.blobs import Blobs
+from store.layout.digests import Digest
+from store.layout.manifests import Layer, LayerType, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import ollama
 import openai
 import pytest
-from serving import Server, StartServer, end_server, short_folder, start_server
+from support.serving import Server, StartServer, end_server, short_folder, start_server
 
 
 @pytest.fixture(autouse=True)

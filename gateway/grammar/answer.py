@@ -7,10 +7,9 @@ import orjson
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from gateway.errors import ApiError
-from gateway.generation import Generation
+from gateway.generation.request import Generation
 from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.schema import closed
-from gateway.values import wants_format
 from remuda.settings import Settings
 
 Rules: TypeAlias = dict[str, Any]
@@ -103,3 +102,13 @@ def _bad_schema(reason: str) -> ApiError:
 
 def _bad_grammar(reason: str) -> ApiError:
     return ApiError(400, f"invalid grammar: {reason}")
+
+
+def wants_format(value: Any) -> bool:
+    """Whether a `format` value constrains the output. Raises ApiError 500 if it is none of the known forms."""
+    if value is None or value == "":
+        return False
+    if value == "json" or isinstance(value, dict):
+        return True
+    quoted = orjson.dumps(orjson.dumps(value).decode()).decode()
+    raise ApiError(500, f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')

@@ -2,7 +2,7 @@
 
 import json
 
-from gateway.prompt.vocabulary import Vocabulary
+from gateway.prompt.tokenizer import Vocabulary
 
 TEXT = r"/(.|\n)*/"
 

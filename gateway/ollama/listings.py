@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from gateway.encoding import NANOSECONDS_PER_SECOND, NEVER_NS, local_time
+from gateway.golang.times import NANOSECONDS_PER_SECOND, NEVER_NS, local_time
 from remuda.template_choice import prefers_go
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2

@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.body import read_object
-from gateway.encoding import encode
 from gateway.errors import ApiError, not_implemented
+from gateway.generation.pipeline import Serving
+from gateway.golang.json import encode
+from gateway.http.body import read_object
+from gateway.http.responses import JSON, GenerationResponse
 from gateway.ollama import listings
 from gateway.ollama.schema import ChatRequest, GenerateRequest, ShowRequest
 from gateway.ollama.writers import ChatWriter, GenerateWriter
-from gateway.responses import JSON, GenerationResponse
-from gateway.serving import Serving
 from remuda.settings import Settings
 
 OLLAMA_API_VERSION = "0.18.0"

@@ -4,10 +4,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from gateway.body import GoObject
-from gateway.generation import Generation, Kind, Message, ToolCall
-from gateway.tools import Tool
-from gateway.values import decode_image, parse_keep_alive, parse_think
+from gateway.generation.request import Generation, Kind, Message, ToolCall
+from gateway.http.body import GoObject
+from gateway.http.tools import Tool
+from gateway.ollama.field_types import decode_image, parse_keep_alive, parse_think
 
 Images = list[Annotated[bytes, BeforeValidator(lambda text: decode_image(text) if isinstance(text, str) else text)]]
 

@@ -5,17 +5,19 @@ from typing import Any
 
 import orjson
 
-from gateway.encoding import Clock, encode, escape_html, sorted_maps, utc_time
 from gateway.errors import ApiError, error_body
-from gateway.generation import Delta, Done, Reply, ToolCall
-from gateway.logprobs import logprob_objects
-from gateway.responses import JSON
+from gateway.generation.events import Delta, Done, Reply
+from gateway.generation.request import ToolCall
+from gateway.golang.json import encode, escape_html, sorted_maps
+from gateway.golang.times import Clock, utc_time
+from gateway.http.logprobs import logprob_objects
+from gateway.http.responses import JSON
 
 NDJSON = "application/x-ndjson"
 
 
 class NativeWriter:
-    """What `/api/generate` and `/api/chat` have in common (`gateway.responses.EventWriter`)."""
+    """What `/api/generate` and `/api/chat` have in common (`gateway.http.responses.EventWriter`)."""
 
     stream_type = NDJSON
     json_type = JSON

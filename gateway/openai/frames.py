@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-from gateway.encoding import encode, escape_html
-from gateway.generation import Done, ToolCall
+from gateway.generation.events import Done
+from gateway.generation.request import ToolCall
+from gateway.golang.json import encode, escape_html
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"

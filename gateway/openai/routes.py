@@ -8,22 +8,23 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.body import read_object
-from gateway.encoding import NANOSECONDS_PER_SECOND, encode
 from gateway.errors import ApiError, not_implemented
-from gateway.openai.chat_writer import ChatWriter
-from gateway.openai.choices import ChoicesResponse
-from gateway.openai.completion_writer import CompletionWriter
+from gateway.golang.json import encode
+from gateway.golang.times import NANOSECONDS_PER_SECOND
+from gateway.http.body import read_object
+from gateway.http.responses import GenerationResponse, Generator
+from gateway.openai.chat.writer import ChatWriter
+from gateway.openai.completions.choices import ChoicesResponse
+from gateway.openai.completions.writer import CompletionWriter
 from gateway.openai.frames import JSON
 from gateway.openai.schema import ChatCompletionRequest, CompletionRequest
-from gateway.responses import GenerationResponse, Generator
 from remuda.v1 import store_pb2
 
 EMPTY_BODY = "EOF"
 
 
 class ModelSource(Protocol):
-    """What tells the installed models (`gateway.store_link.StoreLink`)."""
+    """What tells the installed models (`gateway.links.store.StoreLink`)."""
 
     async def models(self) -> list[store_pb2.ModelSummary]: ...
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from gateway.body import GoObject
 from gateway.errors import ApiError
-from gateway.generation import Generation, Kind
-from gateway.openai.messages import ChatMessage, native_messages
-from gateway.openai.prompts import Prompt, read_prompts
-from gateway.openai.values import Reasoning, ResponseFormat, StreamOptions, go_kind, listed, think_of
-from gateway.tools import Tool
+from gateway.generation.request import Generation, Kind
+from gateway.http.body import GoObject
+from gateway.http.tools import Tool
+from gateway.openai.chat.messages import ChatMessage, native_messages
+from gateway.openai.completions.prompts import Prompt, read_prompts
+from gateway.openai.field_types import Reasoning, ResponseFormat, StreamOptions, go_kind, listed, think_of
 
 DEFAULT_TEMPERATURE = 1.0
 DEFAULT_TOP_P = 1.0

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import ApiError
-from gateway.generation import Generation, Kind, Message
-from gateway.options import Options
+from gateway.formats.chat_format import ChatFormat, Language
+from gateway.generation.options import Options
+from gateway.generation.request import Generation, Kind, Message
 from gateway.prompt.conversation import assemble, go_variables_of, jinja_variables, think_variables
-from gateway.prompt.formats import ChatFormat, Language
 from gateway.prompt.images import CELLS_PER_IMAGE, Segment, divide, images_of, with_marks
-from gateway.prompt.legacy import render_legacy
-from gateway.prompt.renderer import TemplateRenderer
+from gateway.prompt.templates.legacy import render_legacy
+from gateway.prompt.templates.renderer import TemplateRenderer
+from gateway.prompt.tokenizer import Vocabularies, Vocabulary
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
-from gateway.prompt.vocabulary import Vocabularies, Vocabulary
 from remuda.v1 import store_pb2
 
 

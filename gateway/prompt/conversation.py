@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.generation import Generation, Kind, Message
+from gateway.generation.request import Generation, Kind, Message
 from remuda.v1 import store_pb2
 
 THOUGHTS_DROPPED_IN = ("qwen3", "deepseek-r1")

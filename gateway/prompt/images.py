@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gateway.generation import Message
+from gateway.generation.request import Message
 
 CELLS_PER_IMAGE = 768
 """Tokens that an image counts for when a conversation is shortened: Ollama's number. The worker knows the true one."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from remuda.cli.human import go_duration
+from remuda.human import go_duration
 
 GREY, RESET = "\x1b[38;5;245m", "\x1b[0m"
 

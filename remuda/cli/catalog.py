@@ -5,8 +5,8 @@ from typing import Any
 
 from remuda.cli.client import ModelNotFoundError, open_client
 from remuda.cli.errors import CommandError
-from remuda.cli.human import human_bytes, human_time
 from remuda.cli.tables import render_table
+from remuda.human import human_bytes, human_time
 
 
 def print_models(prefix: str) -> None:

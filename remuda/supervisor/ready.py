@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from remuda import __version__
-from remuda.cli.human import binary_bytes, human_bytes
 from remuda.durations import NANOSECONDS
 from remuda.endpoints import Endpoints
+from remuda.human import binary_bytes, human_bytes
 from remuda.listen_address import ListenAddress
 from remuda.rpc import open_channel
 from remuda.settings import Settings, changed_settings

@@ -9,9 +9,9 @@ import httpx
 import ollama
 import openai
 import pytest
-from embedding_models import CONTEXT, WIDTH, write_bert, write_llama_embedder
-from models_folder import install_gguf, models_folder
-from serving import Server, end_server, short_folder, start_server
+from support.embedding_models import CONTEXT, WIDTH, write_bert, write_llama_embedder
+from support.models_folder import install_gguf, models_folder
+from support.serving import Server, end_server, short_folder, start_server
 
 TEXTS = ["the horse runs", "a herd over the hill", "rope!"]
 

@@ -2,7 +2,7 @@
 
 import ollama
 import pytest
-from serving import Server, until
+from support.serving import Server, until
 
 QUESTION = {"role": "user", "content": "What is the capital of France?"}
 GREEDY = {"temperature": 0, "num_predict": 24}

@@ -5,8 +5,8 @@ from collections.abc import Generator
 import ollama
 import openai
 import pytest
-from models_folder import install_script, models_folder
-from serving import Server, end_server, short_folder, start_server
+from support.models_folder import install_script, models_folder
+from support.serving import Server, end_server, short_folder, start_server
 
 CALLS = 'Sure. <tool_call>{"name": "get_weather", "arguments": {"city": "Paris", "days": 3}}</tool_call>'
 THINKS = "<think>Easy one: it must be</think>Paris, of course."

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from engine_run import CRIA, Run, engine_on
-from lora_models import write_random_adapter
-from serving import until
+from support.engine_run import CRIA, Run, engine_on
+from support.lora_models import write_random_adapter
+from support.serving import until
 
 from workers.engine.sequence import FinishReason
 

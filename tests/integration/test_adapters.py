@@ -7,13 +7,13 @@ from pathlib import Path
 
 import ollama
 import pytest
-from lora_models import write_random_adapter, write_skipping_adapter
-from models_folder import models_folder
-from ollama_layout import OllamaFolder
-from scripted import write_scripted_model
-from serving import Server, end_server, short_folder, start_server
+from support.lora_models import write_random_adapter, write_skipping_adapter
+from support.models_folder import models_folder
+from support.ollama_layout import OllamaFolder
+from support.paths import CRIA
+from support.scripted import write_scripted_model
+from support.serving import Server, end_server, short_folder, start_server
 
-CRIA = Path(__file__).resolve().parents[2] / "models" / "cria.gguf"
 STORY = " ".join(f"w{number}" for number in range(60))
 SKIPPED = 20
 GREEDY = {"temperature": 0}

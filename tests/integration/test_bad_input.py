@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from models_folder import install_gguf, install_script, models_folder
-from ollama_layout import write_gguf
-from serving import Server, end_server, short_folder, start_server
+from support.models_folder import install_gguf, install_script, models_folder
+from support.ollama_layout import write_gguf
+from support.serving import Server, end_server, short_folder, start_server
 
 TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the "

@@ -6,8 +6,8 @@ from collections.abc import Generator
 
 import httpx
 import pytest
-from models_folder import install_script, models_folder
-from serving import Server, end_server, short_folder, start_server, until
+from support.models_folder import install_script, models_folder
+from support.serving import Server, end_server, short_folder, start_server, until
 
 ENDLESS = {"model": "endless", "prompt": "?", "raw": True, "options": {"num_ctx": 32768}}
 """Without a limit a reply ends after ten contexts, which must not happen while a test runs."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from serving import REMUDA, Server
+from support.serving import REMUDA, Server
 
 TABLE_ROW = re.compile(r"^cria:latest {4}[0-9a-f]{12} {4}\d")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import grpc
 import ollama
 import pytest
-from memory_models import write_plain, write_recurrent
-from models_folder import models_folder
-from ollama_layout import OllamaFolder
-from scripted import write_scripted_model
-from serving import Server, end_server, short_folder, start_server, until
+from support.memory_models import write_plain, write_recurrent
+from support.models_folder import models_folder
+from support.ollama_layout import OllamaFolder
+from support.scripted import write_scripted_model
+from support.serving import Server, end_server, short_folder, start_server, until
 
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import serving_pb2_grpc

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_run import PATIENT, Run
-from memory_models import WINDOW, write_hybrid, write_plain, write_recurrent, write_windowed
-from mtp_models import write_recurrent_with_head
+from support.engine_run import PATIENT, Run
+from support.memory_models import WINDOW, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.mtp_models import write_recurrent_with_head
 
 from workers.engine.batch import Plan
 from workers.engine.context import Context, ContextOptions

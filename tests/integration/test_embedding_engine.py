@@ -9,10 +9,10 @@ import gguf
 import llama_cpp
 import numpy as np
 import pytest
-from embedding_models import CONTEXT, write_bert, write_llama_embedder
-from engine_run import PATIENT
 from numpy.typing import NDArray
-from scripted import PROMPT, write_scripted_model
+from support.embedding_models import CONTEXT, write_bert, write_llama_embedder
+from support.engine_run import PATIENT
+from support.scripted import PROMPT, write_scripted_model
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.embedding import Embedder, EmbeddingJob, Vectors
@@ -21,7 +21,7 @@ from workers.engine.engine import Engine, EngineOptions
 from workers.engine.llama import LoadError
 from workers.engine.model import Model, ModelOptions
 from workers.engine.pieces import Piece
-from workers.engine.replica import Output, Replica
+from workers.engine.runner import Output, Replica
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 

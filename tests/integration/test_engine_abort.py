@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import CRIA, Run, engine_on
-from memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.engine_run import CRIA, Run, engine_on
+from support.memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
 
 from workers.engine.engine import Engine
 from workers.engine.parking import Parking

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import Run, engine_on
-from memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
-from scripted import PROMPT, write_scripted_model
+from support.engine_run import Run, engine_on
+from support.memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.scripted import PROMPT, write_scripted_model
 
 from workers.engine.admission import WORTH_PARKING
 from workers.engine.engine import Engine

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import GREEDY, Run, engine_on
-from memory_models import PIECES, write_plain
-from scripted import FIRST_BYTE, PROMPT, write_scripted_model
+from support.engine_run import GREEDY, Run, engine_on
+from support.memory_models import PIECES, write_plain
+from support.scripted import FIRST_BYTE, PROMPT, write_scripted_model
 
 from workers.engine.engine import Engine
 from workers.engine.parking import Parking

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from engine_run import CRIA, Run, engine_on
-from scripted import FIRST_BYTE, FIRST_WORD, PROMPT, write_scripted_model
+from support.engine_run import CRIA, Run, engine_on
+from support.scripted import FIRST_BYTE, FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.grammar import Constraint, Grammars
 from workers.engine.sampling.params import SamplingParams

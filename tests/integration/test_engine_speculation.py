@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from engine_run import CRIA, Run, engine_on
-from memory_models import write_windowed
-from scripted import FIRST_WORD, PROMPT, write_scripted_model
+from support.engine_run import CRIA, Run, engine_on
+from support.memory_models import write_windowed
+from support.scripted import FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.drafting.model import DraftModel

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import Run, engine_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.engine_run import Run, engine_on
+from support.memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
 
 from workers.engine.parking import Parking
 from workers.engine.sequence import FinishReason, SequenceKey

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from serving import Server, end_server, short_folder, start_server, until
+from support.serving import Server, end_server, short_folder, start_server, until
 
 MEGABYTE = 1 << 20
 

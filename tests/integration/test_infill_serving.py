@@ -5,9 +5,9 @@ from collections.abc import Generator
 import ollama
 import openai
 import pytest
-from models_folder import install_gguf, models_folder
-from scripted import BOS, FIRST_BYTE, INFILL_MARKS, write_scripted_model
-from serving import Server, end_server, short_folder, start_server
+from support.models_folder import install_gguf, models_folder
+from support.scripted import BOS, FIRST_BYTE, INFILL_MARKS, write_scripted_model
+from support.serving import Server, end_server, short_folder, start_server
 
 GREEDY = {"temperature": 0}
 

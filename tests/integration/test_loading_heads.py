@@ -4,17 +4,17 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from engine_run import GREEDY
-from mtp_models import write_attention_with_head, write_recurrent_with_head
+from support.engine_run import GREEDY
+from support.mtp_models import write_attention_with_head, write_recurrent_with_head
 
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as serving
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.llama import C
 from workers.engine.log import EngineLog, M
-from workers.engine.replica import Replica
+from workers.engine.runner import Replica
 from workers.engine.sequence import Sequence, SequenceKey
-from workers.loading import Loader
+from workers.worker.loading import Loader
 
 PROMPT = [3 + 7 * place for place in range(20)]
 Load = Callable[..., Replica]

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 from PIL import Image
-from vision_models import write_projector, write_text_model
+from support.vision_models import write_projector, write_text_model
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.llama import LoadError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_run import GREEDY, PATIENT, Run
 from PIL import Image
-from vision_models import Vision, write_projector, write_text_model
+from support.engine_run import GREEDY, PATIENT, Run
+from support.vision_models import Vision, write_projector, write_text_model
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.engine import Engine, EngineOptions

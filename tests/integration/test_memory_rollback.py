@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mtp_models import write_recurrent_with_head
 from numpy.typing import NDArray
+from support.mtp_models import write_recurrent_with_head
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.model import Model, ModelOptions

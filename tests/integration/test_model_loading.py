@@ -10,11 +10,11 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from models_folder import install_gguf, models_folder
 from numpy.typing import NDArray
-from scripted import write_scripted_model
-from serving import Server, StartServer, is_alive, until
-from split_models import split_gguf
+from support.models_folder import install_gguf, models_folder
+from support.scripted import write_scripted_model
+from support.serving import Server, StartServer, is_alive, until
+from support.split_models import split_gguf
 
 from remuda.settings import KvCacheType
 from workers.engine.context import Context, ContextOptions

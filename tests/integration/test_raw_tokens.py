@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from serving import Server
+from support.serving import Server
 
 PROMPT = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
 GREEDY = {"temperature": 0, "seed": 1, "num_predict": 8}

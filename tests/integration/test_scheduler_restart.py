@@ -5,8 +5,8 @@ import os
 import signal
 
 import httpx
-from models_folder import install_script, models_folder
-from serving import Server, StartServer, short_folder, until
+from support.models_folder import install_script, models_folder
+from support.serving import Server, StartServer, short_folder, until
 
 ENDLESS = {"model": "endless", "prompt": "?", "raw": True, "options": {"num_ctx": 32768}}
 

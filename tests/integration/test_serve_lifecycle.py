@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from serving import DEADLINE, REMUDA, Server, StartServer, environment, is_alive, until
+from support.serving import DEADLINE, REMUDA, Server, StartServer, environment, is_alive, until
 
 
 def failed_start(folder: Path, **changes: str) -> tuple[int, str]:

@@ -8,9 +8,9 @@ import httpx
 import ollama
 import openai
 import pytest
-from models_folder import install_script, models_folder
 from pydantic import BaseModel, Field, TypeAdapter
-from serving import Server, end_server, short_folder, start_server
+from support.models_folder import install_script, models_folder
+from support.serving import Server, end_server, short_folder, start_server
 
 QUESTION = {"role": "user", "content": "?"}
 CITIES = ["Paris", "Rome"]

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from urllib.parse import urlsplit
 
 import pytest
-from models_folder import install_script, models_folder
-from serving import Server, StartServer, short_folder, until
+from support.models_folder import install_script, models_folder
+from support.serving import Server, StartServer, short_folder, until
 
 LONG_WORDS = " ".join(letter * 2000 for letter in "abcdefgh")
 """The kernel holds megabytes for a connection before anything waits in the gateway."""

@@ -11,11 +11,11 @@ import ollama
 import openai
 import pytest
 import soundfile
-from models_folder import install_gguf, models_folder
-from ollama_layout import OllamaFolder
 from PIL import Image
-from serving import Server, end_server, short_folder, start_server, until
-from vision_models import write_projector, write_text_model
+from support.models_folder import install_gguf, models_folder
+from support.ollama_layout import OllamaFolder
+from support.serving import Server, end_server, short_folder, start_server, until
+from support.vision_models import write_projector, write_text_model
 
 SEEING = ["gemma3", "qwen2vl"]
 FEW = {"num_predict": 4, "temperature": 0, "num_ctx": 2048}

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import httpx
-from models_folder import install_script, models_folder
-from serving import StartServer, short_folder
+from support.models_folder import install_script, models_folder
+from support.serving import StartServer, short_folder
 
 STREAMS = 8
 STOPPED = (

@@ -1,7 +1,7 @@
 """The scheduler's core in a random world: whatever happens, the invariants hold and nobody waits for ever."""
 
 import pytest
-from world import World
+from support.world import World
 
 STEPS = 40_000
 """Of each seed; about every second one is an event for the core."""

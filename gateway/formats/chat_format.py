@@ -1,0 +1,63 @@
+"""How a model's prompts are written and its replies read: its chat format, chosen from what the store knows."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.errors import not_implemented
+from gateway.prompt.templates.go_syntax import GoSyntax, Tags, parse_go
+from remuda.template_choice import prefers_go
+from remuda.v1 import store_pb2
+
+THINK_TAGS = Tags("<think>", "</think>")
+PLAIN = "{{ .Prompt }}"
+"""Ollama's template for a model that has none."""
+HARMONY_FAMILIES = ("gptoss", "gpt-oss")
+
+
+class Language(Enum):
+    """What the template is written in; the value is the renderer's word for it."""
+
+    GO = "go"
+    JINJA = "jinja"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFormat:
+    """A template and what it tells about the replies."""
+
+    language: Language
+    template: str
+
+    @property
+    def syntax(self) -> GoSyntax:
+        """The parsed Go template. Raises ApiError 500 when it does not parse."""
+        return parse_go(self.template)
+
+    @property
+    def calls_like_hermes(self) -> bool:
+        """Whether calls are `<tool_call>{"name": …, "arguments": …}</tool_call>`."""
+        return "<tool_call>" in self.template and "<function=" not in self.template and "<arg_key>" not in self.template
+
+    def thinking_tags(self) -> Tags | None:
+        """The marks around the model's thoughts."""
+        if self.language is Language.GO:
+            return self.syntax.thinking_tags()
+        return THINK_TAGS if THINK_TAGS.closing in self.template else None
+
+
+def choose_format(bundle: store_pb2.Bundle, setting: bool | None) -> ChatFormat:
+    """The model's format; `setting` is OLLAMA_GO_TEMPLATE. Raises ApiError 501 where only built-in code knows it."""
+    go, jinja = bundle.go_template, bundle.jinja_template
+    if needs_built_in(bundle):
+        if jinja:
+            return ChatFormat(Language.JINJA, jinja)
+        raise not_implemented(f"the chat format of {bundle.name} is")
+    if prefers_go(go, jinja, setting):
+        return ChatFormat(Language.GO, go)
+    return ChatFormat(Language.JINJA, jinja) if jinja else ChatFormat(Language.GO, PLAIN)
+
+
+def needs_built_in(bundle: store_pb2.Bundle) -> bool:
+    """Whether Ollama serves this model with a renderer or parser of its own."""
+    is_harmony = bundle.details.family in HARMONY_FAMILIES and "<|start|>" in bundle.go_template
+    return bool(bundle.renderer or bundle.parser) or is_harmony

@@ -1,0 +1,40 @@
+"""What the scheduler and the worker need to know to run a request."""
+
+from gateway.generation.options import Options
+from gateway.grammar.reply_grammar import ReplyGrammar
+from gateway.prompt.builder import Draft, Prompt
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import store_pb2, wire_pb2
+
+
+def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
+    """What the scheduler needs to know to load the model."""
+    return pb.ModelSpec(
+        name=bundle.name,
+        digest=bundle.digest,
+        model_path=bundle.model_path,
+        split_paths=bundle.split_paths,
+        projector_paths=bundle.projector_paths,
+        draft_path=bundle.draft_path,
+        options=options.load_options(),
+        details=bundle.details,
+    )
+
+
+def work_of(draft: Draft, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Work:
+    """What the worker needs to know to run the request."""
+    generation, options = draft.generation, draft.options
+    return wire_pb2.Work(
+        prompt=prompt.tokens,
+        segments=[wire_pb2.Segment(tokens=segment.tokens, media=segment.image) for segment in prompt.segments],
+        sampling=options.sampling(),
+        num_predict=options.max_tokens,
+        num_keep=options.num_keep,
+        shift=generation.shift,
+        stop=options.stop,
+        grammar=grammar.text,
+        own_choice=grammar.own_choice,
+        logprobs=generation.top_logprobs if generation.logprobs else None,
+        adapter_paths=draft.bundle.adapter_paths,
+        draft_tokens=options.draft_tokens,
+    )

@@ -1,0 +1,113 @@
+"""The gateway's client of the scheduler: requests, loads, unloads, residents, and the devices there are."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+
+from gateway.errors import QUEUE_FULL, ApiError
+from gateway.generation.logprobs import LogprobAligner
+from gateway.links.submission import SCHEDULER_AWAY, Submission, new_request_id
+from gateway.links.token_stream import TokenStream
+from remuda.durations import NANOSECONDS
+from remuda.logs import get_logger
+from remuda.settings import Settings, context_tier
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import serving_pb2_grpc, wire_pb2
+
+log = get_logger()
+
+
+WATCH_PAUSE_S = 0.5
+"""Between two attempts to follow the scheduler's state; only the default context length depends on it."""
+
+
+class SchedulerLink:
+    """Talks to the scheduler over one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel, tokens: TokenStream, settings: Settings) -> None:
+        self._channel = channel
+        self._stub = serving_pb2_grpc.SchedulerStub(channel)
+        self._tokens = tokens
+        self._settings = settings
+        self._devices: list[pb.Device] = []
+        self._devices_known = asyncio.Event()
+
+    def submission(self, spec: pb.ModelSpec, keep_alive_ns: int | None, work: wire_pb2.Work) -> Submission:
+        """A request that runs when its batches are read."""
+        request = pb.SubmitRequest(
+            request_id=new_request_id(),
+            model=spec,
+            keep_alive=pb.KeepAlive(ns=keep_alive_ns),
+            gateway=self._tokens.endpoint,
+            work=work.SerializeToString(),
+        )
+        aligner = LogprobAligner() if work.HasField("logprobs") else None
+        return Submission(self._channel, self._tokens, self._settings, request, aligner)
+
+    async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
+        """Makes the model resident. Raises ApiError: 503 where the queue is full, 500 where it cannot be loaded."""
+        request = pb.LoadRequest(model=spec, keep_alive=pb.KeepAlive(ns=keep_alive_ns))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._channel.channel_ready()
+            await self._stub.Load(request)
+        except TimeoutError:
+            raise ApiError(503, SCHEDULER_AWAY) from None
+        except grpc.aio.AioRpcError as error:
+            raise _load_error(error) from None
+
+    async def unload(self, model_path: str) -> None:
+        """Unloads the model as soon as it is idle."""
+        try:
+            await self._stub.Unload(pb.UnloadRequest(model_path=model_path), timeout=self._timeout_s)
+        except grpc.aio.AioRpcError:
+            raise ApiError(503, SCHEDULER_AWAY) from None
+
+    async def residents(self) -> list[pb.Resident]:
+        """The resident models."""
+        try:
+            reply = await self._stub.Residents(pb.ResidentsRequest(), timeout=self._timeout_s, wait_for_ready=True)
+        except grpc.aio.AioRpcError:
+            raise ApiError(503, SCHEDULER_AWAY) from None
+        return list(reply.residents)
+
+    async def default_context(self) -> int:
+        """The default num_ctx in tokens: the setting, or by the GPU memory of the devices."""
+        if self._settings.context_length:
+            return self._settings.context_length
+        try:
+            async with asyncio.timeout(self._settings.device_timeout_ns / NANOSECONDS["s"]):
+                await self._devices_known.wait()
+        except TimeoutError:
+            log.warning("no devices are known yet; the smallest default context is used")
+        return context_tier(sum(device.memory_total for device in self._devices if device.kind != "cpu"))
+
+    async def watch(self) -> None:
+        """Follows the scheduler's state until cancelled; survives its restarts."""
+        while True:
+            try:
+                async for state in self._stub.Watch(pb.WatchRequest(), wait_for_ready=True):
+                    self._see(state)
+            except grpc.aio.AioRpcError as error:
+                log.warning("watch ended", code=error.code().name)
+            await asyncio.sleep(WATCH_PAUSE_S)
+
+    def _see(self, state: pb.SchedulerState) -> None:
+        if state.devices:
+            self._devices = list(state.devices)
+            self._devices_known.set()
+
+    @property
+    def _timeout_s(self) -> float:
+        return self._settings.submit_timeout_ns / NANOSECONDS["s"]
+
+
+def _load_error(error: grpc.aio.AioRpcError) -> ApiError:
+    match error.code():
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ApiError(503, QUEUE_FULL)
+        case grpc.StatusCode.UNAVAILABLE:
+            return ApiError(503, SCHEDULER_AWAY)
+        case _:
+            return ApiError(500, error.details() or "the model could not be loaded")

@@ -1,0 +1,116 @@
+"""Chat completions, streamed and whole."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.errors import ApiError, openai_error
+from gateway.generation.events import Delta, Done, Reply, TokenLogprob
+from gateway.generation.request import ToolCall
+from gateway.golang.json import encode
+from gateway.http.logprobs import logprob_objects
+from gateway.openai.frames import (
+    END,
+    EVENT_STREAM,
+    FINGERPRINT,
+    JSON,
+    debug_info,
+    encode_text,
+    finish_reason,
+    new_id,
+    sse,
+    tool_call_objects,
+    usage_of,
+)
+
+CONTENT_END = b'},"finish_reason":null}]}\n\n'
+
+
+class ChatWriter:
+    """Writes one chat completion (`gateway.http.responses.EventWriter`).
+
+    Nearly all chunks hold a piece of content and nothing else; what is constant in those is encoded once.
+    """
+
+    stream_type = EVENT_STREAM
+    json_type = JSON
+    streams_immediate = True
+
+    def __init__(self, model: str, *, include_usage: bool) -> None:
+        self._id = new_id("chatcmpl")
+        self._model = model
+        self._include_usage = include_usage
+        self._created = 0  # Unix seconds of the first chunk
+        self._content_start = b""
+        self._called = False
+
+    def delta(self, event: Delta) -> bytes:
+        if self._created and not event.thinking and not event.tool_calls and not event.logprobs:
+            return self._content_start + encode_text(event.content) + CONTENT_END
+        content = {"content": event.content, **self._calls(event.tool_calls)}
+        if not event.thinking:
+            return self._chunk(content, event.logprobs)
+        if event.content or event.tool_calls:
+            return self._chunk({"reasoning": event.thinking}, event.logprobs) + self._chunk(content)
+        return self._chunk({"content": "", "reasoning": event.thinking}, event.logprobs)
+
+    def done(self, event: Done) -> bytes:
+        rest = b""
+        if event.tool_calls or not self._created:
+            rest = self._chunk({"content": "", **self._calls(event.tool_calls)})
+        reason = finish_reason(event.reason, called=self._called) or "stop"
+        rest += sse(self._object([{"index": 0, "delta": {}, "finish_reason": reason}]))
+        if self._include_usage:
+            rest += sse({**self._object([]), "usage": usage_of(event)})
+        return rest + END
+
+    def error(self, error: ApiError) -> bytes:
+        """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
+        the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
+        blank = {**self._object([_choice({"content": ""})]), "model": ""}
+        return sse(blank | openai_error(error))
+
+    def reply(self, reply: Reply) -> bytes:
+        thinking = {"reasoning": reply.thinking} if reply.thinking else {}
+        message = {"role": "assistant", "content": reply.content, **thinking, **self._calls(reply.tool_calls)}
+        reason = finish_reason(reply.done.reason, called=self._called)
+        self._created = int(time.time())
+        choice = {"index": 0, "message": message, "finish_reason": reason, **_logprobs(reply.logprobs)}
+        whole = self._object([choice])
+        extras = {"object": "chat.completion", "usage": usage_of(reply.done), **debug_info(reply.done)}
+        return encode(whole | extras)
+
+    def _chunk(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob] = ()) -> bytes:
+        role = {} if self._created else self._begin()
+        return sse(self._object([_choice(role | delta) | _logprobs(logprobs)]))
+
+    def _begin(self) -> dict[str, Any]:
+        """Fixes what all chunks repeat; gives the role, which only the first one has."""
+        self._created = int(time.time())
+        head = encode(self._object([])).removesuffix(b"]}")
+        self._content_start = b'data: %b{"index":0,"delta":{"content":' % head
+        return {"role": "assistant"}
+
+    def _calls(self, calls: Sequence[ToolCall]) -> dict[str, Any]:
+        if not calls:
+            return {}
+        self._called = True
+        return {"tool_calls": tool_call_objects(calls)}
+
+    def _object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+            "system_fingerprint": FINGERPRINT,
+            "choices": choices,
+        }
+
+
+def _logprobs(logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+    return {"logprobs": {"content": logprob_objects(logprobs, always_top=True)}} if logprobs else {}
+
+
+def _choice(delta: dict[str, Any]) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": None}

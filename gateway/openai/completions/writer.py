@@ -1,0 +1,104 @@
+"""Text completions, streamed and whole. Thinking is not part of them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.errors import ApiError, openai_error
+from gateway.generation.events import Delta, Done, Reply
+from gateway.golang.json import encode
+from gateway.openai.frames import (
+    END,
+    EVENT_STREAM,
+    FINGERPRINT,
+    JSON,
+    NO_USAGE,
+    debug_info,
+    encode_text,
+    finish_reason,
+    new_id,
+    sse,
+    total_usage,
+)
+
+
+class CompletionWriter:
+    """Writes one text completion of so many choices (`gateway.http.responses.EventWriter`).
+
+    What is the same in all chunks is encoded once.
+    """
+
+    stream_type = EVENT_STREAM
+    json_type = JSON
+    streams_immediate = True
+
+    def __init__(self, model: str, *, include_usage: bool, choices: int = 1) -> None:
+        self._id = new_id("cmpl")
+        self._model = model
+        self._include_usage = include_usage
+        self._created = 0  # Unix seconds of the first chunk
+        self._head = b""
+        self._tail = b""
+        self._choices = choices
+        self._ended: list[Done] = []
+
+    def delta(self, event: Delta) -> bytes:
+        return self._chunk(event.content, b"null", event.choice)
+
+    def done(self, event: Done) -> bytes:
+        last = self._chunk("", encode(finish_reason(event.reason, called=False)), event.choice)
+        self._ended.append(event)
+        if len(self._ended) < self._choices:
+            return last
+        if not self._include_usage or event.is_immediate:
+            return last + END
+        return last + sse({**self._object([]), "usage": total_usage(self._ended)}) + END
+
+    def error(self, error: ApiError) -> bytes:
+        """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
+        the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
+        choice = {"text": "", "index": 0, "finish_reason": None}
+        return sse({**self._object([choice]), "model": ""} | openai_error(error))
+
+    def reply(self, reply: Reply) -> bytes:
+        return self.choices([reply])
+
+    def choices(self, replies: Sequence[Reply]) -> bytes:
+        """A whole reply, one choice for each of `replies`."""
+        self._created = int(time.time())
+        whole: dict[str, Any] = {
+            "id": self._id,
+            "object": "text_completion",
+            "created": self._created,
+            "model": self._model,
+            "system_fingerprint": FINGERPRINT,
+            "choices": [
+                {"text": reply.content, "index": index, "finish_reason": finish_reason(reply.done.reason, called=False)}
+                for index, reply in enumerate(replies)
+            ],
+            "usage": total_usage([reply.done for reply in replies]),
+        }
+        return encode(whole | debug_info(replies[0].done))
+
+    def _chunk(self, text: str, reason: bytes, index: int) -> bytes:
+        if not self._created:
+            self._begin()
+        return b'%b%b,"index":%d,"finish_reason":%b%b' % (self._head, encode_text(text), index, reason, self._tail)
+
+    def _begin(self) -> None:
+        """Fixes what all chunks repeat."""
+        self._created = int(time.time())
+        usage = {"usage": NO_USAGE} if self._include_usage else {}
+        head, tail = encode({**self._object([]), **usage}).split(b'"choices":[]')
+        self._head = b'data: %b"choices":[{"text":' % head
+        self._tail = b"}]%b\n\n" % tail
+
+    def _object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "object": "text_completion",
+            "created": self._created,
+            "choices": choices,
+            "model": self._model,
+            "system_fingerprint": FINGERPRINT,
+        }

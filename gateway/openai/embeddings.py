@@ -1,0 +1,72 @@
+"""OpenAI's `/v1/embeddings` (http-api 10.4)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
+from gateway.embedding.vectors import Vector, vector_base64, vectors_json
+from gateway.errors import ApiError
+from gateway.golang.json import encode
+from gateway.http.body import GoObject, read_object
+from gateway.http.embedding_response import EmbeddingResponse
+from gateway.ollama.embeddings import NO_MODEL, input_texts
+from gateway.openai.frames import JSON
+from gateway.openai.routes import EMPTY_BODY
+
+
+class EmbeddingsBody(GoObject):
+    """The body of `/v1/embeddings`."""
+
+    go_type: ClassVar[str] = "EmbedRequest"
+    model: str = ""
+    input: Any = None
+    dimensions: int = 0
+    encoding_format: str = ""
+
+    def request(self) -> EmbeddingRequest:
+        """Raises ApiError."""
+        if self.input is None or self.input == []:
+            raise ApiError(400, "invalid input")
+        inputs = ("",) if self.input == "" else input_texts(self.input)
+        if not self.model.strip():
+            raise ApiError(404, NO_MODEL)
+        return EmbeddingRequest(self.model, inputs, dimensions=self.dimensions)
+
+    def vector_writer(self) -> Callable[[Vector], bytes]:
+        """How vectors are written. Raises ApiError 400 for an unknown format."""
+        match self.encoding_format.lower():
+            case "" | "float":
+                return lambda vector: vectors_json([vector])[1:-1]
+            case "base64":
+                return lambda vector: encode(vector_base64(vector))
+            case _:
+                supported = "Supported values: ['float', 'base64']."
+                raise ApiError(400, f"Invalid value for 'encoding_format' = {self.encoding_format}. {supported}")
+
+
+def openai_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
+    """The route; `max_body` is in bytes."""
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/embeddings")
+    async def embed(request: Request) -> Response:
+        body = await read_object(EmbeddingsBody, request, max_body, empty=EMPTY_BODY)
+        write = partial(write_list, body.model, body.vector_writer())
+        return EmbeddingResponse(embeddings, body.request(), write, JSON)
+
+    return router
+
+
+def write_list(model: str, write_vector: Callable[[Vector], bytes], reply: EmbeddingReply) -> bytes:
+    """The reply."""
+    data = b",".join(
+        b'{"object":"embedding","embedding":%b,"index":%d}' % (write_vector(vector), index)
+        for index, vector in enumerate(reply.vectors)
+    )
+    usage = {"prompt_tokens": reply.prompt_eval_count, "total_tokens": reply.prompt_eval_count}
+    return b'{"object":"list","data":[%b],"model":%b,"usage":%b}' % (data, encode(model), encode(usage))

@@ -1,0 +1,53 @@
+"""Go templates without `.Messages`: one execution for each turn of system, prompt and response."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.generation.request import Message
+from gateway.prompt.conversation import merged, think_variables
+from gateway.prompt.templates.go_syntax import GoSyntax
+from gateway.prompt.templates.renderer import TemplateRenderer
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one execution of the template shows."""
+
+    system: str = ""
+    prompt: str = ""
+    response: str = ""
+
+    def variables(self, think: bool | str | None) -> dict[str, Any]:
+        named = {"System": self.system, "Prompt": self.prompt, "Response": self.response}
+        return {**named, **think_variables(think)}
+
+
+def turns_of(messages: Sequence[Message]) -> list[Turn]:
+    """The conversation as turns. System text belongs to the turn in which it comes."""
+    turns = [Turn()]
+    for message in merged(messages):
+        turn = turns[-1]
+        is_over = (turn.prompt or turn.response) if message.role == "system" else turn.response
+        if is_over and message.role in ("system", "user"):
+            turns.append(Turn())
+        match message.role:
+            case "system":
+                turns[-1].system = message.content
+            case "user":
+                turns[-1].prompt = message.content
+            case "assistant":
+                turns[-1].response = message.content
+            case _:
+                pass
+    return turns
+
+
+async def render_legacy(
+    renderer: TemplateRenderer, syntax: GoSyntax, messages: Sequence[Message], think: bool | str | None
+) -> str:
+    """The prompt: every turn but the last one whole, the last one up to where the reply begins."""
+    *earlier, last = turns_of(messages)
+    texts = [await renderer.render("go", syntax.source, turn.variables(think)) for turn in earlier]
+    begun = await renderer.render("go", syntax.before_response(), last.variables(think))
+    return "".join(texts) + begun + last.response

@@ -1,0 +1,138 @@
+"""Renders templates in child processes, so that none can stop the gateway's streams or fill its memory."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import orjson
+
+from gateway.errors import ApiError
+from gateway.prompt.templates.sandbox import HEADER
+from remuda.durations import NANOSECONDS
+from remuda.logs import get_logger
+from remuda.settings import Settings
+
+log = get_logger()
+
+PROCESS_DIED = b'{"error":"the process that rendered it died"}'
+FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
+"""What a process that dies, or cannot be started in time, raises; the last is uvloop's."""
+
+Language: TypeAlias = Literal["go", "jinja"]
+
+
+class TemplateRenderer:
+    """A few template processes, started when they are first needed, each rendering one template at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: list[Process] = []
+        self._turns = asyncio.Semaphore(settings.template_processes)
+        self._first: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Starts the first process ahead of the first request; nobody waits for it."""
+        self._first = asyncio.create_task(self._start_first())
+
+    async def close(self) -> None:
+        """Ends all processes."""
+        self._closed = True
+        if self._first is not None:
+            self._first.cancel()
+            await asyncio.wait((self._first,))
+        while self._idle:
+            await _end(self._idle.pop())
+
+    async def render(self, language: Language, template: str, variables: Mapping[str, Any]) -> str:
+        """The text of a template. Raises ApiError 500 with the template's own message, or that it took too much."""
+        question = orjson.dumps({"language": language, "template": template, "variables": variables})
+        async with self._turns:
+            answer = orjson.loads(await self._ask(question) or await self._ask(question) or PROCESS_DIED)
+        if "error" in answer:
+            raise ApiError(500, f"template: {answer['error']}")
+        if len(answer["text"]) > self._settings.template_max_output:
+            raise ApiError(500, "template: the output is too long")
+        return answer["text"]
+
+    async def _start_first(self) -> None:
+        async with self._turns:
+            if (process := await self._take()) is not None:
+                self._idle.append(process)
+
+    async def _ask(self, question: bytes) -> bytes | None:
+        """The answer; None when the process died, which is worth another try: it may have died before."""
+        process = await self._take()
+        if process is None:
+            return None
+        answer = None
+        try:
+            async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
+                answer = await _exchange(process, question)
+            return answer
+        except TimeoutError:
+            raise ApiError(500, "template: it took too long to render") from None
+        except FAILURES as error:
+            log.warning("a template process died", error=repr(error))
+            return None
+        finally:
+            if answer is not None and not self._closed:
+                self._idle.append(process)
+            else:  # it is still busy with something nobody waits for
+                await asyncio.shield(_end(process))
+
+    async def _take(self) -> Process | None:
+        """A process that is alive; None where none could be started."""
+        try:
+            return await self._idle_or_new()
+        except FAILURES as error:
+            log.warning("a template process did not start", error=repr(error))
+            return None
+
+    async def _idle_or_new(self) -> Process:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None and process.stdin is not None and not process.stdin.is_closing():
+                return process
+            await _end(process)
+            log.warning("a template process died", status=process.returncode)
+        return await self._spawn()
+
+    async def _spawn(self) -> Process:
+        """A process that is ready: its start is no part of the time that a template has."""
+        settings = self._settings
+        arguments = (os.getpid(), settings.template_memory, settings.template_cache)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.prompt.templates.sandbox", *map(str, arguments), stdin=PIPE, stdout=PIPE
+        )
+        try:
+            async with asyncio.timeout(settings.start_timeout_ns / NANOSECONDS["s"]):
+                await _receive(process)
+        except BaseException:
+            await asyncio.shield(_end(process))
+            raise
+        return process
+
+
+async def _exchange(process: Process, question: bytes) -> bytes:
+    assert process.stdin is not None
+    process.stdin.write(HEADER.pack(len(question)) + question)
+    await process.stdin.drain()
+    return await _receive(process)
+
+
+async def _receive(process: Process) -> bytes:
+    assert process.stdout is not None
+    (length,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
+    return await process.stdout.readexactly(length)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    await process.wait()

@@ -1,0 +1,107 @@
+"""Content-addressed files, as Ollama lays them out: `blobs/sha256-<64 hex>`."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from store.errors import CorruptModelError
+from store.layout.digests import Digest, InvalidDigestError, parse_digest
+
+CHUNK = 1 << 20
+BLOB_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content that is in the store."""
+
+    digest: Digest
+    size: int
+
+
+class Blobs:
+    """The folder of blobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Makes the folder, proves that it takes files, and renames blobs of old spelling. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder):
+            pass
+        for old in self.folder.glob("sha256:*"):
+            self._rename_old(old)
+
+    def _rename_old(self, old: Path) -> None:
+        try:
+            new = self.path(parse_digest(old.name))
+        except InvalidDigestError:
+            return
+        if not new.exists():
+            old.rename(new)
+
+    def path(self, digest: Digest) -> Path:
+        """The only way from a digest to a path: a `Digest` holds 64 hex digits, so the path is a file of the folder."""
+        return self.folder / digest.file_name
+
+    def require(self, digest: Digest) -> Path:
+        """The path of a blob that has to be there. Raises CorruptModelError."""
+        path = self.path(digest)
+        if not path.is_file():
+            raise CorruptModelError(f"blob {digest} is missing")
+        return path
+
+    def read(self, digest: Digest, limit: int) -> bytes:
+        """A small blob's content. Raises CorruptModelError when it is missing or larger than `limit` bytes."""
+        try:
+            with self.path(digest).open("rb") as file:
+                content = file.read(limit + 1)
+        except FileNotFoundError:
+            raise CorruptModelError(f"blob {digest} is missing") from None
+        if len(content) > limit:
+            raise CorruptModelError(f"blob {digest} is larger than the {limit} bytes allowed for its kind")
+        return content
+
+    def add(self, source: BinaryIO) -> Blob:
+        """Stores what `source` yields, or reuses the blob that has the same content."""
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix="sha256-", delete=False) as target:
+            temporary = Path(target.name)
+            try:
+                blob = _copy_hashing(source, target)
+                self._keep(temporary, blob.digest)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return blob
+
+    def _keep(self, temporary: Path, digest: Digest) -> None:
+        final = self.path(digest)
+        if final.is_file():
+            os.utime(final)  # a pruning server spares what was touched lately
+            return
+        temporary.chmod(BLOB_MODE)
+        temporary.rename(final)
+        sync_folder(self.folder)
+
+
+def _copy_hashing(source: BinaryIO, target: IO[bytes]) -> Blob:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        target.write(chunk)
+    target.flush()
+    os.fsync(target.fileno())
+    return Blob(Digest(digest.hexdigest()), size)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

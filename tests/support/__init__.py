@@ -1,0 +1,1 @@
+"""What tests share: real servers, models made on the spot, worlds around one process."""

@@ -1,0 +1,204 @@
+"""A gateway between a store and a scheduler that do as the test says. Sockets, gRPC and ZeroMQ are real."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import httpx
+import zmq
+from starlette.types import ASGIApp, Message
+
+from gateway.app import create_app
+from gateway.process import serving_of
+from remuda.endpoints import Endpoints
+from remuda.rpc import start_server
+from remuda.settings import Settings
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import serving_pb2_grpc, store_pb2, store_pb2_grpc, wire_pb2
+from support.paths import CRIA
+
+CHAT_TEMPLATE = (CRIA.parent / "cria" / "template.jinja").read_text()
+BASE = "http://127.0.0.1:11434"
+
+BUNDLE = store_pb2.Bundle(
+    name="cria:latest",
+    full_name="registry.ollama.ai/library/cria:latest",
+    digest="d" * 64,
+    model_digest="a" * 64,
+    model_path=str(CRIA),
+    jinja_template=CHAT_TEMPLATE,
+    params_json='{"stop": ["###"], "temperature": 0.5}',
+    capabilities=["completion", "tools", "thinking"],
+    details=store_pb2.Details(family="llama", context_length=4096),
+)
+
+USAGE = pb.Usage(prompt_tokens=12, cached_tokens=4, completion_tokens=3, prefill_ns=5, decode_ns=7)
+STOP = pb.Finished(reason=pb.FINISH_REASON_STOP, usage=USAGE)
+RUNNING = pb.RequestEvent(running=pb.Running(replica=1))
+QUEUED = pb.RequestEvent(queued=pb.Queued(position=3))
+FINISHED = pb.RequestEvent(finished=STOP)
+
+
+class FakeStore(store_pb2_grpc.StoreServicer):
+    """Knows one model."""
+
+    def __init__(self, bundle: store_pb2.Bundle) -> None:
+        self.bundle = bundle
+
+    async def Resolve(self, request: store_pb2.ResolveRequest, context: Any) -> store_pb2.Bundle:  # noqa: N802
+        if request.name != "cria":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such model")
+        return self.bundle
+
+
+class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
+    """Hands every submission to the test and tells what the test puts into `events`."""
+
+    def __init__(self) -> None:
+        self.submitted: asyncio.Queue[pb.SubmitRequest] = asyncio.Queue()
+        self.cancelled: asyncio.Queue[int] = asyncio.Queue()
+        self.events: asyncio.Queue[pb.RequestEvent] = asyncio.Queue()
+        self.unloaded: list[str] = []
+
+    async def Submit(self, request: pb.SubmitRequest, context: Any) -> AsyncGenerator[pb.RequestEvent]:  # noqa: N802
+        self.submitted.put_nowait(request)
+        ended = False
+        try:
+            while not ended:
+                event = await self.events.get()
+                ended = event.WhichOneof("event") in ("finished", "lost", "rejected")
+                yield event
+        finally:
+            if not ended:
+                self.cancelled.put_nowait(request.request_id)
+
+    async def Cancel(self, request: pb.CancelRequest, context: Any) -> pb.CancelReply:  # noqa: N802
+        self.cancelled.put_nowait(request.request_id)
+        return pb.CancelReply()
+
+    async def Load(self, request: pb.LoadRequest, context: Any) -> pb.LoadReply:  # noqa: N802
+        return pb.LoadReply(load_ns=1)
+
+    async def Unload(self, request: pb.UnloadRequest, context: Any) -> pb.UnloadReply:  # noqa: N802
+        self.unloaded.append(request.model_path)
+        return pb.UnloadReply()
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncGenerator[pb.SchedulerState]:  # noqa: N802
+        yield pb.SchedulerState(devices=[pb.Device(id="cpu", kind="cpu", memory_total=1)])
+        await asyncio.Event().wait()
+
+
+@dataclass
+class World:
+    """The gateway and its surroundings."""
+
+    app: ASGIApp
+    endpoints: Endpoints
+    scheduler: FakeScheduler
+    store: FakeStore
+    scheduler_server: grpc.aio.Server
+    store_server: grpc.aio.Server
+    context: "zmq.Context[zmq.Socket[bytes]]" = field(default_factory=zmq.Context)
+
+    def __post_init__(self) -> None:
+        self.worker = self.context.socket(zmq.PUSH)
+        self.worker.linger = 0
+        self.worker.connect(self.endpoints.tokens(0))
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=BASE)
+
+    def push(self, request: pb.SubmitRequest, *texts: str, finished: pb.Finished | None = None) -> None:
+        """Sends token pieces as a worker does, in one frame; the last piece carries `finished`."""
+        pieces = [
+            wire_pb2.TokenPiece(request_id=request.request_id, attempt=request.attempt, tokens=[1], text=text)
+            for text in texts
+        ]
+        if finished:
+            pieces[-1].finished.CopyFrom(finished)
+        self.worker.send(wire_pb2.TokenFrame(pieces=pieces).SerializeToString())
+
+    async def running(self) -> pb.SubmitRequest:
+        """The next submission, told to be running."""
+        request = await self.scheduler.submitted.get()
+        self.scheduler.events.put_nowait(RUNNING)
+        return request
+
+    async def restart_scheduler(self) -> None:
+        """Kills the scheduler and starts another one."""
+        await self.scheduler_server.stop(None)
+        self.scheduler_server = await start_scheduler(self.endpoints, self.scheduler)
+
+    def close(self) -> None:
+        self.worker.close()
+        self.context.term()
+
+
+async def start_scheduler(endpoints: Endpoints, scheduler: FakeScheduler) -> grpc.aio.Server:
+    def register(server: grpc.aio.Server) -> None:
+        serving_pb2_grpc.add_SchedulerServicer_to_server(scheduler, server)
+
+    return await start_server(endpoints.scheduler, register)
+
+
+@contextlib.asynccontextmanager
+async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGenerator[World]:
+    """A world whose sockets lie in `folder`."""
+    endpoints, scheduler, store = Endpoints(folder), FakeScheduler(), FakeStore(bundle)
+
+    def register(server: grpc.aio.Server) -> None:
+        store_pb2_grpc.add_StoreServicer_to_server(store, server)
+
+    servers = [await start_scheduler(endpoints, scheduler), await start_server(endpoints.store, register)]
+    settings = Settings()
+    async with serving_of(settings, endpoints, 0) as serving:
+        world = World(create_app(serving, settings), endpoints, scheduler, store, *servers)
+        yield world
+        await world.client.aclose()
+        world.close()
+    await world.scheduler_server.stop(None)
+    await servers[1].stop(None)
+
+
+@dataclass
+class Call:
+    """One HTTP request whose client can leave, and whose reply can be watched as it comes."""
+
+    app: ASGIApp
+    path: str
+    body: dict[str, Any]
+    status: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: asyncio.Event | None = None
+    """Until it is set, nothing after the first chunk is read."""
+    chunks: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+
+    async def run(self) -> None:
+        headers = [(b"host", b"localhost")]
+        scope = {"type": "http", "method": "POST", "path": self.path, "query_string": b"", "headers": headers}
+        asked = False
+
+        async def receive() -> Message:
+            nonlocal asked
+            if asked:
+                await self.left.wait()
+                return {"type": "http.disconnect"}
+            asked = True
+            return {"type": "http.request", "body": json.dumps(self.body).encode()}
+
+        async def send(message: Message) -> None:
+            self.status = message.get("status", self.status)
+            if message.get("body"):
+                self.chunks.put_nowait(message["body"])
+                if self.reads is not None:
+                    await self.reads.wait()
+
+        await self.app(scope, receive, send)
+
+    async def chunk(self) -> Any:
+        """The next chunk as JSON."""
+        return json.loads(await self.chunks.get())

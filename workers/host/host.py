@@ -1,0 +1,106 @@
+"""The worker host: finds the devices of a machine, starts workers and reaps them. It decides nothing."""
+
+import asyncio
+
+import zmq
+import zmq.asyncio
+from google.protobuf.message import DecodeError
+
+from remuda.logs import get_logger
+from remuda.process import exit_reason
+from remuda.settings import Settings
+from remuda.v1 import wire_pb2 as wire
+from workers.host.affinity import CpuSets
+from workers.host.probe import Probe
+from workers.host.spawn import spawn_worker, stop_worker
+
+log = get_logger()
+
+
+class Host:
+    """Carries out the scheduler's orders on this machine and reports what happens."""
+
+    def __init__(self, name: str, uplink: str, settings: Settings) -> None:
+        self._name = name
+        self._settings = settings
+        self._probe = Probe()
+        self._cpu_sets = CpuSets(settings.cpu_affinity)
+        self._workers: dict[int, asyncio.Event] = {}  # those ordered and not yet reported gone; set = to be stopped
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = zmq.asyncio.Context()
+        self._scheduler = self._context.socket(zmq.DEALER)
+        self._scheduler.setsockopt(zmq.IDENTITY, f"host:{name}".encode())
+        self._scheduler.setsockopt(zmq.LINGER, 0)
+        self._scheduler.connect(uplink)
+
+    async def run(self) -> None:
+        """Says hello and serves, for ever."""
+        await self._say_hello()
+        await asyncio.gather(self._receive(), self._report())
+
+    async def close(self) -> None:
+        """Stops all workers."""
+        for stop in self._workers.values():
+            stop.set()
+        await asyncio.gather(*self._tasks)
+        self._context.destroy(linger=0)
+
+    async def _receive(self) -> None:
+        while True:
+            frame = await self._scheduler.recv()
+            try:
+                await self._handle(wire.Downlink.FromString(frame))
+            except DecodeError as error:
+                log.warning("unreadable message dropped", error=str(error))
+
+    async def _handle(self, message: wire.Downlink) -> None:
+        match message.WhichOneof("message"):
+            case "start_worker":
+                self._start(message.start_worker)
+            case "stop_worker":
+                if stop := self._workers.get(message.stop_worker.worker):
+                    stop.set()
+            case "identify":
+                await self._say_hello()
+            case other:
+                log.warning("message not for a host dropped", kind=other)
+
+    def _start(self, start: wire.StartWorker) -> None:
+        stop = self._workers[start.worker] = asyncio.Event()
+        task = asyncio.create_task(self._run_worker(start, stop))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> None:
+        """The whole life of one worker, from the order to the report of its end."""
+        try:
+            with self._cpu_sets.lent() as cpus:
+                reason = await self._keep_worker(start, stop, cpus)
+        except OSError as error:
+            reason = f"the process could not be started: {error.strerror}"
+        log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
+        del self._workers[start.worker]
+        await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=start.worker, reason=reason)))
+
+    async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event, cpus: frozenset[int]) -> str:
+        """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
+        process = await spawn_worker(start, self._name, self._settings.spin_count, cpus)
+        log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
+        waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        waiting[1].cancel()
+        await stop_worker(process)
+        return exit_reason(await process.wait())
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.stats_interval_ns / 1e9)
+            status = wire.HostStatus(devices=self._probe.devices())
+            await self._send(wire.Uplink(host_status=status))
+
+    async def _say_hello(self) -> None:
+        hello = wire.HostHello(host=self._name, devices=self._probe.devices(), workers=list(self._workers))
+        await self._send(wire.Uplink(host_hello=hello))
+
+    async def _send(self, message: wire.Uplink) -> None:
+        await self._scheduler.send(message.SerializeToString())

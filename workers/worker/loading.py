@@ -1,0 +1,197 @@
+"""From a StartWorker message to a model that serves: weights, contexts, and what else the model's files ask for."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from remuda.logs import get_logger
+from remuda.settings import Settings
+from remuda.v1 import wire_pb2 as wire
+from workers.cores import usable_cores
+from workers.engine.context import Context, ContextOptions
+from workers.engine.drafting.drafter import Drafter
+from workers.engine.drafting.heads import Heads
+from workers.engine.drafting.heads_file import has_heads
+from workers.engine.drafting.hidden import AVAILABLE as HIDDEN_STATES
+from workers.engine.drafting.model import DraftModel, same_vocabulary
+from workers.engine.embedding import Embedder
+from workers.engine.embedding_context import EmbeddingContext, EmbeddingOptions
+from workers.engine.engine import Engine, EngineOptions
+from workers.engine.llama import LoadError
+from workers.engine.log import EngineLog
+from workers.engine.media import MediaEncoder, MediaLimits, Projector, ProjectorOptions
+from workers.engine.model import Model, ModelOptions, use_numa
+from workers.engine.parking import Disk, Parking
+from workers.engine.runner import Replica
+from workers.host.spawn import gpus_of
+
+log = get_logger()
+
+
+class Loader:
+    """Loads one replica."""
+
+    def __init__(
+        self,
+        start: wire.StartWorker,
+        settings: Settings,
+        engine_log: EngineLog,
+        on_progress: Callable[[float], None],
+        on_growth: Callable[[], None],
+    ) -> None:
+        """`on_progress` hears the loaded fraction; `on_growth` is called when the replica has taken more memory later
+        on."""
+        self._start = start
+        self._spec, self._options = start.model, start.model.options
+        self._settings = settings
+        self._engine_log = engine_log
+        self._on_progress = on_progress
+        self._on_growth = on_growth
+
+    def load(self) -> tuple[Model, Replica]:
+        """Raises LoadError. A model that embeds gets no context to generate in; one that generates gets its context
+        for embeddings when somebody asks for some."""
+        use_numa(self._settings.numa)
+        model = self._model(self._spec.model_path, *self._spec.split_paths)
+        embedder = Embedder(partial(self._embedding_context, model), self._options.num_ctx, model.vocabulary.size)
+        if model.pooling is None:
+            engine = self._engine(model)
+        else:
+            engine = None
+            embedder.open()
+        return model, Replica(engine, embedder, self._settings.batch_size)
+
+    def _model(self, path: str, *split_paths: str) -> Model:
+        options, settings = self._options, self._settings
+        return Model(
+            ModelOptions(
+                path=path,
+                split_paths=split_paths,
+                gpu_layers=options.num_gpu,
+                split_mode=settings.split_mode if len(gpus_of(self._start.device)) > 1 else "none",
+                tensor_split=settings.tensor_split,
+                use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
+                mlock=settings.mlock,
+                direct_io=settings.direct_io,
+                heads=self._drafts and HIDDEN_STATES and has_heads([path, *split_paths]),
+            ),
+            self._on_progress,
+        )
+
+    def _engine(self, model: Model) -> Engine:
+        settings, slots, num_ctx = self._settings, self._start.slots, self._options.num_ctx
+        context = self._context(
+            model,
+            draft_rows=settings.draft_rows,
+            snapshots=settings.draft_snapshots if self._drafts else 0,
+        )
+        options = EngineOptions(
+            slots=slots,
+            num_ctx=num_ctx,
+            prefill_chunk=settings.prefill_chunk,
+            max_gap=settings.max_gap,
+            draft_tokens=settings.draft_tokens,
+            draft_rows=settings.draft_rows,
+            checkpoint_interval=settings.checkpoint_interval,
+            adapters_kept=settings.adapters_kept,
+        )
+        media, draft = self._media(model), self._drafter(model, context)
+        return Engine(model, context, options, parking=self._parking(), media=media, draft=draft)
+
+    def _context(self, model: Model, *, draft_rows: int = 0, snapshots: int = 0, heads: bool = False) -> Context:
+        settings, slots = self._settings, self._start.slots
+        return Context(
+            model,
+            ContextOptions(
+                sequences=slots,
+                ctx_per_sequence=self._options.num_ctx,
+                batch_tokens=self._batch_tokens,
+                threads=self._threads,
+                flash_attention=settings.flash_attention,
+                kv_cache_type=settings.kv_cache_type,
+                shared_cells=settings.kv_cells,
+                draft_rows=draft_rows,
+                snapshots=snapshots,
+                heads=heads,
+            ),
+        )
+
+    def _parking(self) -> Parking:
+        settings = self._settings
+        limit = settings.prompt_cache_disk
+        return Parking(settings.prompt_cache_ram, Disk(settings.prompt_cache_folder, limit) if limit else None)
+
+    def _media(self, model: Model) -> MediaEncoder | None:
+        if not self._spec.projector_paths:
+            return None
+        settings = self._settings
+        path, *further = self._spec.projector_paths
+        if further:
+            log.warning("one projector of several is used", model=self._spec.name, unused=len(further))
+        self._engine_log.begin_context()
+        options = ProjectorOptions(
+            path=path,
+            threads=self._threads,
+            batch_tokens=self._batch_tokens,
+            limits=MediaLimits(settings.max_image_pixels, settings.max_sound_seconds),
+            use_gpu=self._options.num_gpu != 0,
+            flash_attention=settings.flash_attention,
+        )
+        return MediaEncoder(Projector(model, options), settings.image_cache)
+
+    @property
+    def _batch_tokens(self) -> int:
+        return max(self._options.num_batch or self._settings.batch_size, self._start.slots)
+
+    @property
+    def _drafts(self) -> bool:
+        return self._settings.draft_tokens > 0 and self._settings.draft_rows > 0
+
+    def _drafter(self, model: Model, context: Context) -> Drafter | None:
+        """Who guesses tokens, if anyone: the draft model that is given, which may be heads alone, or the model's own
+        heads."""
+        if not self._spec.draft_path:
+            return self._heads(model, context) if model.heads else None
+        self._engine_log.begin_context()
+        small = self._model(self._spec.draft_path)
+        if not same_vocabulary(small.vocabulary, model.vocabulary):
+            raise LoadError("the draft model has another vocabulary than the model that it drafts for")
+        if small.recurrent:
+            log.warning("no drafts: a recurrent model cannot take back what it guessed", model=self._spec.name)
+            return None
+        # a draft model is a smaller one, unless it is the heads that go with the very model
+        if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
+            return self._heads(small, context)
+        return DraftModel(self._context(small), self._start.slots, model.vocabulary.size)
+
+    def _heads(self, model: Model, context: Context) -> Heads | None:
+        """The heads in `model`, for the one that computes in `context`."""
+        settings = self._settings
+        self._engine_log.begin_context()
+        try:
+            own = self._context(model, draft_rows=settings.draft_rows, heads=True)
+        except LoadError as error:  # the model serves without them
+            log.warning("no drafts by heads", reason=str(error))
+            return None
+        return Heads(own, context, self._start.slots, model.state_size)
+
+    def _embedding_context(self, model: Model) -> EmbeddingContext:
+        options, settings = self._options, self._settings
+        whole_inputs = model.pooling is not None
+        batch_tokens = min(settings.embedding_batch, options.num_ctx) if whole_inputs else settings.batch_size
+        self._engine_log.begin_context()
+        context = EmbeddingContext(
+            model,
+            EmbeddingOptions(
+                options.num_ctx, options.num_batch or batch_tokens, self._threads, settings.flash_attention
+            ),
+        )
+        if not whole_inputs:
+            self._on_growth()
+        return context
+
+    @property
+    def _threads(self) -> int:
+        """More threads than cores would spin against each other."""
+        asked = min(self._options.num_thread, len(os.sched_getaffinity(0)))
+        return asked or self._settings.threads or usable_cores()
