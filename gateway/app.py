@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from gateway.embedding.embeddings import Embeddings
-from gateway.errors import ApiError, on_api_error, on_unexpected
+from gateway.errors import GatewayError, on_api_error, on_unexpected
 from gateway.generation.pipeline import Serving
 from gateway.http.compression import CompressedBodies
 from gateway.http.cors import CrossOrigin, Origins
@@ -26,7 +26,7 @@ def create_app(serving: Serving, settings: Settings) -> ASGIApp:
     embeddings = Embeddings(serving, settings)
     app.include_router(native_embed_router(embeddings, settings.max_body))
     app.include_router(openai_embed_router(embeddings, settings.max_body))
-    app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(GatewayError, on_api_error)
     app.add_exception_handler(Exception, on_unexpected)
     install_fallbacks(app)
     guarded = HostCheck(CompressedBodies(app, settings.max_decompressed), settings.address.host)

@@ -16,7 +16,7 @@ from gateway.links.store import StoreLink
 from gateway.links.token_stream import TokenStream
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
-from gateway.prompt.tokenizer import Vocabularies
+from gateway.prompt.tokenizer import Tokenizers
 from remuda.durations import NANOSECONDS
 from remuda.endpoints import Endpoints
 from remuda.rpc import open_channel, start_server
@@ -36,7 +36,7 @@ async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> As
     renderer = TemplateRenderer(settings)
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
         scheduler = SchedulerLink(scheduler_channel, tokens, settings)
-        prompts = PromptBuilder(renderer, Vocabularies(settings))
+        prompts = PromptBuilder(renderer, Tokenizers(settings))
         tokens.open()
         renderer.start()
         watcher = asyncio.create_task(scheduler.watch())

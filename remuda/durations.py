@@ -43,3 +43,8 @@ def parse_duration(text: str) -> int:
     if not rest:
         raise ValueError(f'time: invalid duration "{text}"')
     return sign * total
+
+
+def seconds(ns: int) -> float:
+    """Nanoseconds as the seconds that timers and sockets take."""
+    return ns / NANOSECONDS["s"]

@@ -60,7 +60,7 @@ class Core:
             events.WorkerReady: self._worker_ready,
             events.WorkerFailed: self._worker_failed,
             events.WorkerExited: self._worker_exited,
-            events.WorkerSpoke: self._worker_spoke,
+            events.WorkerReported: self._worker_reported,
             events.RequestFinished: self._request_finished,
             events.Ticked: self._ticked,
         }
@@ -158,7 +158,7 @@ class Core:
 
     def _worker_loading(self, event: events.WorkerLoading) -> None:
         replica = self.replicas.get(event.replica)
-        if replica is None or replica.state is not ReplicaState.STARTING:
+        if replica is None or replica.state is not ReplicaState.LOADING:
             return
         replica.progress, replica.last_progress_ns = event.fraction, self._now
         for request in self.queues.get(replica.model, Queue()).values():
@@ -172,7 +172,7 @@ class Core:
             return
         replica = replica or self._adopt(event)
         self._unidentified.pop(replica.id, None)
-        if replica.state is ReplicaState.STARTING:
+        if replica.state is ReplicaState.LOADING:
             replica.state = ReplicaState.READY
         replica.progress = 1.0
         replica.slots, replica.num_ctx = event.slots, event.num_ctx
@@ -182,7 +182,7 @@ class Core:
 
     def _worker_failed(self, event: events.WorkerFailed) -> None:
         replica = self.replicas.get(event.replica)
-        if replica is not None and replica.state is ReplicaState.STARTING:
+        if replica is not None and replica.state is ReplicaState.LOADING:
             replica.state = ReplicaState.STOPPING
             self._reject_all(replica.model, pb.Rejected.CODE_LOAD_FAILED, event.error)
 
@@ -191,14 +191,14 @@ class Core:
         replica = self.replicas.get(event.replica)
         if replica is None:
             return
-        if replica.state is ReplicaState.STARTING:
+        if replica.state is ReplicaState.LOADING:
             self._reject_all(
                 replica.model, pb.Rejected.CODE_LOAD_FAILED, f"the worker ended while loading: {event.reason}"
             )
         self._remove(replica, event.reason)
         self._advance_all()
 
-    def _worker_spoke(self, event: events.WorkerSpoke) -> None:
+    def _worker_reported(self, event: events.WorkerReported) -> None:
         replica = self.replicas.get(event.replica)
         if replica is None:
             self._say(commands.Identify(event.replica))
@@ -207,7 +207,7 @@ class Core:
 
     def _unload_asked(self, event: events.UnloadAsked) -> None:
         for replica in [r for r in self.replicas.values() if r.spec.model_path == event.model_path]:
-            if replica.state is ReplicaState.STARTING:
+            if replica.state is ReplicaState.LOADING:
                 replica.keep_alive_ns = 0
                 self._abort_load(replica)
             elif replica.state is ReplicaState.READY:
@@ -243,7 +243,7 @@ class Core:
             self._advance_all()
 
     def _load_deadline(self, replica: Replica) -> int | None:
-        if replica.state is not ReplicaState.STARTING or self.policy.load_timeout_ns <= 0:
+        if replica.state is not ReplicaState.LOADING or self.policy.load_timeout_ns <= 0:
             return None
         return replica.last_progress_ns + self.policy.load_timeout_ns
 
@@ -317,7 +317,7 @@ class Core:
 
     def _make_room(self) -> None:
         """Drains a replica, unless those that leave already make room for all models that wait for it."""
-        serving = [r.model for r in self.replicas.values() if r.state in (ReplicaState.STARTING, ReplicaState.READY)]
+        serving = [r.model for r in self.replicas.values() if r.state in (ReplicaState.LOADING, ReplicaState.READY)]
         wanted = self.queues.keys() - set(serving)
         if len(serving) + len(wanted) <= placement.max_resident(self.policy.max_loaded_models, self.hosts):
             return
@@ -337,7 +337,7 @@ class Core:
     def _abandon_unwanted_load(self, model: ModelKey) -> None:
         """Stops a load that nobody waits for any more."""
         replica = self._replica_for(model)
-        if not self.queues.get(model) and replica is not None and replica.state is ReplicaState.STARTING:
+        if not self.queues.get(model) and replica is not None and replica.state is ReplicaState.LOADING:
             self._stop(replica)
 
     def _release(self, replica: Replica, key: RequestKey) -> None:

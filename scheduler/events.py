@@ -74,7 +74,7 @@ class WorkerExited:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSpoke:
+class WorkerReported:
     """A worker reported its counters: proof of life, and a question where this scheduler does not know it."""
 
     replica: int
@@ -103,7 +103,7 @@ Event = (
     | WorkerReady
     | WorkerFailed
     | WorkerExited
-    | WorkerSpoke
+    | WorkerReported
     | RequestFinished
     | Ticked
 )

@@ -37,7 +37,7 @@ class RequestState(StrEnum):
 
 
 class ReplicaState(StrEnum):
-    STARTING = "loading"  # the worker was asked for and has not said that it is ready
+    LOADING = "loading"  # the worker was asked for and has not said that it is ready
     READY = "ready"
     DRAINING = "draining"  # takes no new request; stopped once it is idle
     STOPPING = "stopping"  # told to stop; its memory is free once its exit is reported
@@ -73,7 +73,7 @@ class Replica:
     keep_alive_ns: int
     slots: int
     last_progress_ns: int
-    state: ReplicaState = ReplicaState.STARTING
+    state: ReplicaState = ReplicaState.LOADING
     progress: float = 0.0
     busy: set[RequestKey] = field(default_factory=set[RequestKey])
     last_used_ns: int = 0

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.embedding.vectors import Vector, read_vector, scaled, shortened
-from gateway.errors import ApiError, not_implemented
+from gateway.errors import ErrorKind, GatewayError, invalid, not_found, not_implemented
 from gateway.generation.model_spec import model_spec
 from gateway.generation.options import Options
 from gateway.generation.pipeline import Serving
 from gateway.generation.record import RequestRecord
 from gateway.links.submission import Submission
-from gateway.prompt.tokenizer import Vocabulary
+from gateway.prompt.tokenizer import Tokenizer
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
@@ -39,8 +39,8 @@ class EmbeddingRequest:
     normalise: bool = True
     dimensions: int = 0
     """Length of the vectors where it is positive and less than the model's."""
-    failure_status: int = 400
-    """HTTP status of what goes wrong in the worker (http-api 6)."""
+    failure: ErrorKind = ErrorKind.INVALID
+    """What a failure of the worker is to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Embeddings:
         self._settings = settings
 
     async def embed(self, asked: EmbeddingRequest, record: RequestRecord) -> EmbeddingReply:
-        """The vectors of all inputs. Raises ApiError, also when only one of them fails. Being cancelled cancels the
+        """The vectors of all inputs. Raises GatewayError, also when only one of them fails. Being cancelled cancels the
         request everywhere."""
         bundle = await self._resolve(asked.model)
         options = await self._serving.options(asked.options, bundle)
@@ -94,17 +94,17 @@ class Embeddings:
     async def _resolve(self, model: str) -> store_pb2.Bundle:
         try:
             return await self._serving.store.resolve(model)
-        except ApiError as error:
-            if error.status == 404:
-                raise ApiError(404, f'model "{model}" not found, try pulling it first') from None
+        except GatewayError as error:
+            if error.kind is ErrorKind.NOT_FOUND:
+                raise not_found(f'model "{model}" not found, try pulling it first') from None
             raise
 
     async def _tokenize(self, asked: EmbeddingRequest, bundle: store_pb2.Bundle, options: Options) -> list[list[int]]:
-        vocabulary = await self._serving.vocabularies.get(bundle)
+        tokenizer = await self._serving.tokenizers.get(bundle)
         limit = token_limit(bundle, options, self._settings.embedding_batch)
 
         def tokenize() -> list[list[int]]:
-            return [fit(vocabulary.tokenize(text), vocabulary, limit, asked.truncate) for text in asked.inputs]
+            return [fit(tokenizer.tokenize(text), tokenizer, limit, asked.truncate) for text in asked.inputs]
 
         if sum(map(len, asked.inputs)) <= self._settings.tokenize_inline:
             return tokenize()
@@ -121,7 +121,7 @@ class Embeddings:
             record.id = record.id or submission.id
             try:
                 await _follow(submission, start, collected, record)
-            except ApiError as error:
+            except GatewayError as error:
                 raise _failure(error, submission, asked) from None
         return collected
 
@@ -144,17 +144,17 @@ def token_limit(bundle: store_pb2.Bundle, options: Options, batch: int) -> int:
     return min(options.num_ctx, options.load_options().num_batch or batch)
 
 
-def fit(tokens: list[int], vocabulary: Vocabulary, limit: int, truncate: bool) -> list[int]:
-    """The first `limit` tokens, special ones at both ends kept. Raises ApiError 400."""
+def fit(tokens: list[int], tokenizer: Tokenizer, limit: int, truncate: bool) -> list[int]:
+    """The first `limit` tokens, special ones at both ends kept. Raises GatewayError."""
     if not tokens:
-        raise ApiError(400, "input content cannot be empty")
+        raise invalid("input content cannot be empty")
     if len(tokens) <= limit:
         return tokens
     if not truncate:
-        raise ApiError(400, TOO_LONG)
-    closing = vocabulary.closing
-    if limit <= vocabulary.adds_bos + len(closing):
-        raise ApiError(400, "input after truncation exceeds maximum context length")
+        raise invalid(TOO_LONG)
+    closing = tokenizer.closing
+    if limit <= tokenizer.adds_bos + len(closing):
+        raise invalid("input after truncation exceeds maximum context length")
     return tokens[: limit - len(closing)] + closing
 
 
@@ -169,17 +169,17 @@ def groups(inputs: list[list[int]], tokens: int) -> Iterator[tuple[int, list[lis
     yield start, inputs[start:]
 
 
-def _failure(error: ApiError, submission: Submission, asked: EmbeddingRequest) -> ApiError:
+def _failure(error: GatewayError, submission: Submission, asked: EmbeddingRequest) -> GatewayError:
     """What the client is told: a failure of the worker has a status of its own on each surface."""
     if "too large" in error.message or "context length" in error.message:
-        return ApiError(400, TOO_LONG)
-    return ApiError(asked.failure_status, error.message) if submission.running_ns else error
+        return invalid(TOO_LONG)
+    return GatewayError(asked.failure, error.message) if submission.running_ns else error
 
 
 def _finished(vector: Vector | None, asked: EmbeddingRequest) -> Vector:
-    """A vector as the client wants it. Raises ApiError for one that is none."""
+    """A vector as the client wants it. Raises GatewayError for one that is none."""
     if vector is None:
-        raise ApiError(asked.failure_status, "the worker gave no embedding for an input")
+        raise GatewayError(asked.failure, "the worker gave no embedding for an input")
     if asked.normalise:
         vector = shortened(scaled(vector), asked.dimensions)
     return vector

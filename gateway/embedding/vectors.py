@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 
 Vector: TypeAlias = NDArray[np.float32]
 """(width,)"""
@@ -18,10 +18,10 @@ SMALLEST_NORM = 1e-12
 
 
 def read_vector(data: bytes) -> Vector:
-    """A vector from the wire. Raises ApiError 400 where it holds something that is no number."""
+    """A vector from the wire. Raises GatewayError where it holds something that is no number."""
     vector = np.frombuffer(data, np.dtype("<f4"))
     if not np.isfinite(vector).all():
-        raise ApiError(400, "embedding contains NaN or Inf values")
+        raise invalid("embedding contains NaN or Inf values")
     return vector
 
 

@@ -14,11 +14,11 @@ class CallParser(Protocol):
     """Finds tool calls in a reply while it is being written."""
 
     def feed(self, text: str) -> tuple[str, list[ToolCall]]:
-        """The content and the calls that are certain now. Raises ApiError 500 for a call that is none."""
+        """The content and the calls that are certain now. Raises GatewayError for a call that is none."""
         ...
 
     def end(self) -> tuple[str, list[ToolCall]]:
-        """What was held back. Raises ApiError 500 for a call that is none."""
+        """What was held back. Raises GatewayError for a call that is none."""
         ...
 
 

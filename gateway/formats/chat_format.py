@@ -30,7 +30,7 @@ class ChatFormat:
 
     @property
     def syntax(self) -> GoSyntax:
-        """The parsed Go template. Raises ApiError 500 when it does not parse."""
+        """The parsed Go template. Raises GatewayError when it does not parse."""
         return parse_go(self.template)
 
     @property
@@ -46,7 +46,7 @@ class ChatFormat:
 
 
 def choose_format(bundle: store_pb2.Bundle, setting: bool | None) -> ChatFormat:
-    """The model's format; `setting` is OLLAMA_GO_TEMPLATE. Raises ApiError 501 where only built-in code knows it."""
+    """The model's format; `setting` is OLLAMA_GO_TEMPLATE. Raises GatewayError where only built-in code knows it."""
     go, jinja = bundle.go_template, bundle.jinja_template
     if needs_built_in(bundle):
         if jinja:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import orjson
 
-from gateway.errors import ApiError
+from gateway.errors import internal
 from gateway.formats.calls import new_call
 from gateway.formats.held_text import overlap
 from gateway.generation.request import ToolCall
@@ -58,7 +58,7 @@ class HermesCalls:
         if call is None:
             name = _NAME.search(text)
             shown = name[1] if name else ""
-            raise ApiError(500, f'the model returned invalid tool call arguments for "{shown}"')
+            raise internal(f'the model returned invalid tool call arguments for "{shown}"')
         self._calls.append(new_call(len(self._calls), *call))
 
 

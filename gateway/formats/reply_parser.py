@@ -14,7 +14,7 @@ class ReplyParser:
         self._calls = calls
 
     def feed(self, text: str) -> Delta | None:
-        """What is certain now, if anything is. Raises ApiError for a broken tool call."""
+        """What is certain now, if anything is. Raises GatewayError for a broken tool call."""
         thoughts, content = self._thinking.feed(text) if self._thinking else ("", text)
         calls: list[ToolCall] = []
         if self._calls and content:
@@ -22,7 +22,7 @@ class ReplyParser:
         return Delta(content, thoughts, tuple(calls)) if content or thoughts or calls else None
 
     def end(self) -> tuple[Delta | None, tuple[ToolCall, ...]]:
-        """What was held back, and the calls that belong to the end. Raises ApiError for a broken tool call."""
+        """What was held back, and the calls that belong to the end. Raises GatewayError for a broken tool call."""
         thoughts, content = self._thinking.end() if self._thinking else ("", "")
         calls: list[ToolCall] = []
         if self._calls:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.errors import ApiError, not_implemented
+from gateway.errors import invalid, not_found, not_implemented
 from gateway.formats.chat_format import ChatFormat, Language
 from gateway.generation.request import Generation, Kind
 from gateway.prompt.builder import Prompt
@@ -13,15 +13,15 @@ MISSING_PROJECTOR = "this model is missing data required for image input"
 
 
 def check_before_lookup(generation: Generation) -> None:
-    """Raises ApiError for what is wrong whatever the model."""
+    """Raises GatewayError for what is wrong whatever the model."""
     check_top_logprobs(generation.top_logprobs)
     if generation.grammar and generation.format:
-        raise ApiError(400, "grammar and format cannot be combined")
+        raise invalid("grammar and format cannot be combined")
     if generation.model.strip():
         return
     if generation.kind is Kind.CHAT:
-        raise ApiError(400, "model is required")
-    raise ApiError(404, "model '' not found")
+        raise invalid("model is required")
+    raise not_found("model '' not found")
 
 
 def is_empty(generation: Generation) -> bool:
@@ -37,60 +37,60 @@ def is_unload(generation: Generation) -> bool:
 
 
 def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_gaps: bool = False) -> None:
-    """Raises ApiError 400 for what the model cannot do. `fills_gaps`: it has tokens for that, if no template."""
+    """Raises GatewayError for what the model cannot do. `fills_gaps`: it has tokens for that, if no template."""
     able = {*bundle.capabilities, *(("insert",) if fills_gaps else ())}
     if "image" in able:
-        raise ApiError(400, "image generation models are not currently supported")
+        raise invalid("image generation models are not currently supported")
     if generation.raw and (generation.template or generation.system or generation.context):
-        raise ApiError(400, "raw mode does not support template, system, or context")
+        raise invalid("raw mode does not support template, system, or context")
     if generation.think and "thinking" not in able:
-        raise ApiError(400, f'"{generation.model}" does not support thinking')
+        raise invalid(f'"{generation.model}" does not support thinking')
     if "completion" not in able:
-        raise ApiError(400, f'"{generation.model}" does not support {generation.kind.value}')
+        raise invalid(f'"{generation.model}" does not support {generation.kind.value}')
     wanted = {"insert": bool(generation.suffix), "tools": bool(generation.tools)}
     missing = [name for name, is_wanted in wanted.items() if is_wanted and name not in able]
     if missing:
-        raise ApiError(400, f"{bundle.full_name} does not support {chr(10).join(missing)}")
+        raise invalid(f"{bundle.full_name} does not support {chr(10).join(missing)}")
 
 
 def check_stops(stop: Sequence[str], limit: int) -> None:
-    """Raises ApiError 400 for more than `limit` stop strings, the request's or the model's own."""
+    """Raises GatewayError for more than `limit` stop strings, the request's or the model's own."""
     if len(stop) > limit:
-        raise ApiError(400, f"there may be {limit} stop strings at most")
+        raise invalid(f"there may be {limit} stop strings at most")
 
 
 def check_template(template: str, limit: int) -> None:
-    """Raises ApiError 400 for a template of more than `limit` bytes."""
+    """Raises GatewayError for a template of more than `limit` bytes."""
     if len(template.encode("utf-8", "replace")) > limit:
-        raise ApiError(400, f"the template is longer than {limit} bytes")
+        raise invalid(f"the template is longer than {limit} bytes")
 
 
 def check_media(prompt: Prompt, limit: int) -> None:
-    """Raises ApiError 400 for images of more than `limit` bytes together, each counted as often as it is used."""
+    """Raises GatewayError for images of more than `limit` bytes together, each counted as often as it is used."""
     if sum(len(segment.image) for segment in prompt.segments) > limit:
-        raise ApiError(400, f"the images of a prompt may have {limit} bytes together")
+        raise invalid(f"the images of a prompt may have {limit} bytes together")
 
 
 def check_not_blank(prompt: Prompt) -> None:
-    """Raises ApiError 400 for a prompt that a model could not go on from."""
+    """Raises GatewayError for a prompt that a model could not go on from."""
     if prompt.segments and not prompt.tokens:
-        raise ApiError(400, "the prompt ends with an image: there has to be text after it")
+        raise invalid("the prompt ends with an image: there has to be text after it")
     if not prompt.tokens:
-        raise ApiError(400, "the prompt is empty: what the request and the template make of it has no tokens")
+        raise invalid("the prompt is empty: what the request and the template make of it has no tokens")
 
 
 def check_images(generation: Generation, bundle: store_pb2.Bundle) -> None:
-    """Raises ApiError 400 where images or sounds are of no use to the model."""
+    """Raises GatewayError where images or sounds are of no use to the model."""
     if not generation.images and not images_of(generation.messages):
         return
     if not bundle.projector_paths:
-        raise ApiError(400, MISSING_PROJECTOR)
+        raise invalid(MISSING_PROJECTOR)
     if bundle.details.family == "mllama" and any(len(m.images) > 1 for m in (generation, *generation.messages)):
-        raise ApiError(400, "this model only supports one image while more than one image requested")
+        raise invalid("this model only supports one image while more than one image requested")
 
 
 def check_tools(generation: Generation, chat_format: ChatFormat) -> None:
-    """Raises ApiError 501 when the model's calls would not be recognised."""
+    """Raises GatewayError when the model's calls would not be recognised."""
     if generation.tools and chat_format.language is Language.JINJA and not chat_format.calls_like_hermes:
         raise not_implemented("the tool call syntax of this model is")
 
@@ -103,6 +103,6 @@ def thinking_of(generation: Generation, bundle: store_pb2.Bundle) -> bool | str 
 
 
 def check_top_logprobs(value: int) -> None:
-    """Raises ApiError 400 outside of 0 to 20."""
+    """Raises GatewayError outside of 0 to 20."""
     if not 0 <= value <= 20:
-        raise ApiError(400, "top_logprobs must be between 0 and 20")
+        raise invalid("top_logprobs must be between 0 and 20")

@@ -70,7 +70,7 @@ Event = Delta | Done
 
 
 @dataclass(slots=True)
-class Reply:
+class WholeReply:
     """All events of a generation in one, for replies that are not streamed."""
 
     done: Done
@@ -81,7 +81,7 @@ class Reply:
     tokens: list[int] = field(default_factory=list[int])
 
     @classmethod
-    def collect(cls, events: list[Event]) -> "Reply":
+    def collect(cls, events: list[Event]) -> "WholeReply":
         """Joins events whose last one is a `Done`."""
         deltas = [event for event in events if isinstance(event, Delta)]
         done = events[-1]

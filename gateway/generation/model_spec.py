@@ -2,7 +2,7 @@
 
 from gateway.generation.options import Options
 from gateway.grammar.reply_grammar import ReplyGrammar
-from gateway.prompt.builder import Draft, Prompt
+from gateway.prompt.builder import Prompt, ResolvedRequest
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
 
@@ -21,9 +21,9 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
     )
 
 
-def work_of(draft: Draft, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Work:
+def work_of(resolved: ResolvedRequest, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Work:
     """What the worker needs to know to run the request."""
-    generation, options = draft.generation, draft.options
+    generation, options = resolved.generation, resolved.options
     return wire_pb2.Work(
         prompt=prompt.tokens,
         segments=[wire_pb2.Segment(tokens=segment.tokens, media=segment.image) for segment in prompt.segments],
@@ -33,8 +33,8 @@ def work_of(draft: Draft, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Wor
         shift=generation.shift,
         stop=options.stop,
         grammar=grammar.text,
-        own_choice=grammar.own_choice,
+        optional_first_token=grammar.optional_first_token,
         logprobs=generation.top_logprobs if generation.logprobs else None,
-        adapter_paths=draft.bundle.adapter_paths,
+        adapter_paths=resolved.bundle.adapter_paths,
         draft_tokens=options.draft_tokens,
     )

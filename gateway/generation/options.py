@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
-from gateway.errors import ApiError
+from gateway.errors import mistyped
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
@@ -130,7 +130,7 @@ class ContextBounds:
 
 
 def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds: ContextBounds) -> Options:
-    """The request's options over the model's over the defaults. Raises ApiError 500 for a value of the wrong type."""
+    """The request's options over the model's over the defaults. Raises GatewayError for a value of the wrong type."""
     values = _read(model) | _read(request)
     values["num_ctx"] = bounds.apply(values.get("num_ctx", 0))
     return Options(**values)
@@ -157,29 +157,29 @@ def _is_number(value: Any) -> bool:
 
 def _integer(name: str, value: Any) -> int:
     if not _is_number(value):
-        raise ApiError(500, f'option "{name}" must be of type integer')
+        raise mistyped(f'option "{name}" must be of type integer')
     bound = MAX_SEED if name == "seed" else MAX_INT
     return int(min(max(value, -bound), bound))
 
 
 def _float(name: str, value: Any) -> float:
     if not _is_number(value):
-        raise ApiError(500, f'option "{name}" must be of type float32')
+        raise mistyped(f'option "{name}" must be of type float32')
     return float(min(max(value, -MAX_FLOAT), MAX_FLOAT))
 
 
 def _boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ApiError(500, f'option "{name}" must be of type boolean')
+        raise mistyped(f'option "{name}" must be of type boolean')
     return value
 
 
 def _strings(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ApiError(500, f'option "{name}" must be of type array')
+        raise mistyped(f'option "{name}" must be of type array')
     items = cast("list[Any]", value)
     if not all(isinstance(item, str) for item in items):
-        raise ApiError(500, f'option "{name}" must be of an array of strings')
+        raise mistyped(f'option "{name}" must be of an array of strings')
     return tuple(items)
 
 

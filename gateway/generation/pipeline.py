@@ -23,7 +23,7 @@ from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
 from gateway.links.submission import Submission
 from gateway.links.token_stream import UnreadLimit
-from gateway.prompt.builder import Draft, Prompt, PromptBuilder
+from gateway.prompt.builder import Prompt, PromptBuilder, ResolvedRequest
 from gateway.prompt.templates.go_syntax import parse_go
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
@@ -39,12 +39,12 @@ class Serving:
         self.store = store
         self.scheduler = scheduler
         self._settings = settings
-        self.vocabularies = prompts.vocabularies
+        self.tokenizers = prompts.tokenizers
         self._prompts = prompts
         self._grammars = AnswerGrammars(settings)
 
     async def events(self, generation: Generation, record: RequestRecord) -> AsyncGenerator[Event]:
-        """Deltas, then one Done. Raises ApiError. Closing the iterator cancels the generation everywhere."""
+        """Deltas, then one Done. Raises GatewayError. Closing the iterator cancels the generation everywhere."""
         record.model = generation.model
         checks.check_before_lookup(generation)
         bundle = await self.store.resolve(generation.model)
@@ -60,20 +60,20 @@ class Serving:
             yield _immediate("load", record)
             return
         await self._check_template(generation.template)
-        draft = self._draft(generation, bundle, options)
-        prompt = await self._prompts.build(draft)
+        resolved = self._resolve(generation, bundle, options)
+        prompt = await self._prompts.build(resolved)
         if generation.debug_render_only:
             yield Done("", rendered=prompt.text, rendered_images=len(prompt.segments))
             return
         checks.check_not_blank(prompt)
         checks.check_media(prompt, self._settings.max_media)
-        grammar = await self._grammar(draft, prompt)
-        async with aclosing(self._run(draft, prompt, grammar, record)) as events:
+        grammar = await self._grammar(resolved, prompt)
+        async with aclosing(self._run(resolved, prompt, grammar, record)) as events:
             async for event in events:
                 yield event
 
     async def options(self, asked: Mapping[str, Any], bundle: store_pb2.Bundle) -> Options:
-        """The options of a request for this model. Raises ApiError 500 for a value of the wrong type."""
+        """The options of a request for this model. Raises GatewayError for a value of the wrong type."""
         bounds = ContextBounds(
             default=await self.scheduler.default_context(),
             trained=bundle.details.context_length,
@@ -86,8 +86,8 @@ class Serving:
         """Whether the model has tokens for filling in the middle; looked up where that decides alone."""
         if not generation.suffix or "insert" in bundle.capabilities:
             return False
-        vocabulary = await self.vocabularies.get(bundle)
-        return vocabulary.infill is not None
+        tokenizer = await self.tokenizers.get(bundle)
+        return tokenizer.infill is not None
 
     async def _check_template(self, template: str | None) -> None:
         """Refuses a request's own template that is too long or does not parse. Parsed in a thread, it is remembered."""
@@ -95,33 +95,33 @@ class Serving:
             checks.check_template(template, self._settings.max_template)
             await asyncio.to_thread(parse_go, template)
 
-    def _draft(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> Draft:
+    def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
         checks.check_images(generation, bundle)
         if generation.template or generation.suffix:
             chosen = ChatFormat(Language.GO, generation.template or bundle.go_template)
         else:
             chosen = choose_format(bundle, self._settings.go_template)
         checks.check_tools(generation, chosen)
-        return Draft(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
+        return ResolvedRequest(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
 
-    async def _grammar(self, draft: Draft, prompt: Prompt) -> ReplyGrammar:
+    async def _grammar(self, resolved: ResolvedRequest, prompt: Prompt) -> ReplyGrammar:
         """What constrains the reply."""
-        answer = await self._grammars.rules(draft.generation)
+        answer = await self._grammars.rules(resolved.generation)
         if answer is None:
             return UNCONSTRAINED
-        return await asyncio.to_thread(reply_grammar, answer, draft, prompt)
+        return await asyncio.to_thread(reply_grammar, answer, resolved, prompt)
 
     async def _run(
-        self, draft: Draft, prompt: Prompt, grammar: ReplyGrammar, record: RequestRecord
+        self, resolved: ResolvedRequest, prompt: Prompt, grammar: ReplyGrammar, record: RequestRecord
     ) -> AsyncGenerator[Event]:
-        spec = model_spec(draft.bundle, draft.options)
-        work = work_of(draft, prompt, grammar)
-        asked = draft.generation
+        spec = model_spec(resolved.bundle, resolved.options)
+        work = work_of(resolved, prompt, grammar)
+        asked = resolved.generation
         submission = self.scheduler.submission(spec, asked.keep_alive_ns, work)
         submission.wants_tokens = asked.wants_tokens
         submission.unread_limit = UnreadLimit(self._settings.max_unread, record.client_stuck.set)
         record.id = submission.id
-        parser, written = reply_parser(draft, prompt), list[str]()
+        parser, written = reply_parser(resolved, prompt), list[str]()
         async with aclosing(submission.batches()) as batches:
             async for batch in batches:
                 if asked.wants_context:
@@ -136,13 +136,13 @@ class Serving:
                     if rest:
                         yield rest
                     done = _done(submission, batch.finished, record)
-                    yield replace(done, tool_calls=calls, context=await self._context(draft, prompt, written))
+                    yield replace(done, tool_calls=calls, context=await self._context(resolved, prompt, written))
 
-    async def _context(self, draft: Draft, prompt: Prompt, written: list[str]) -> tuple[int, ...] | None:
+    async def _context(self, resolved: ResolvedRequest, prompt: Prompt, written: list[str]) -> tuple[int, ...] | None:
         """Prompt and reply as the tokens that a next request may begin with."""
-        if not draft.generation.wants_context:
+        if not resolved.generation.wants_context:
             return None
-        return tuple(await self.vocabularies.tokenize(prompt.vocabulary, "".join([prompt.text, *written])))
+        return tuple(await self.tokenizers.tokenize(prompt.tokenizer, "".join([prompt.text, *written])))
 
 
 def _immediate(reason: str, record: RequestRecord) -> Done:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import orjson
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from gateway.errors import ApiError
+from gateway.errors import GatewayError, invalid, mistyped
 from gateway.generation.request import Generation
 from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.schema import closed
@@ -52,7 +52,7 @@ class AnswerGrammars:
         self._limits = LLParserLimits(verbose_errors=False)
 
     async def rules(self, generation: Generation) -> Rules | None:
-        """The rules of the answer, if there are any. Raises ApiError: 400 for a schema or grammar that cannot be
+        """The rules of the answer, if there are any. Raises GatewayError: 400 for a schema or grammar that cannot be
         kept to, 500 for a `format` that is none."""
         if generation.grammar:
             return await asyncio.to_thread(self._from_gbnf, generation.grammar)
@@ -96,19 +96,19 @@ class AnswerGrammars:
         return MATCHES_NOTHING if error == DEAD_END else error
 
 
-def _bad_schema(reason: str) -> ApiError:
-    return ApiError(400, f"invalid JSON schema in format: {reason}")
+def _bad_schema(reason: str) -> GatewayError:
+    return invalid(f"invalid JSON schema in format: {reason}")
 
 
-def _bad_grammar(reason: str) -> ApiError:
-    return ApiError(400, f"invalid grammar: {reason}")
+def _bad_grammar(reason: str) -> GatewayError:
+    return invalid(f"invalid grammar: {reason}")
 
 
 def wants_format(value: Any) -> bool:
-    """Whether a `format` value constrains the output. Raises ApiError 500 if it is none of the known forms."""
+    """Whether a `format` value constrains the output. Raises GatewayError if it is none of the known forms."""
     if value is None or value == "":
         return False
     if value == "json" or isinstance(value, dict):
         return True
     quoted = orjson.dumps(orjson.dumps(value).decode()).decode()
-    raise ApiError(500, f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
+    raise mistyped(f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')

@@ -2,7 +2,7 @@
 
 import json
 
-from gateway.prompt.tokenizer import Vocabulary
+from gateway.prompt.tokenizer import Tokenizer
 
 TEXT = r"/(.|\n)*/"
 
@@ -10,8 +10,8 @@ TEXT = r"/(.|\n)*/"
 class LarkWriter:
     """Writes one grammar. A tag is a special token where the vocabulary has it as one, and text everywhere else."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._vocabulary = tokenizer
         self._definitions: list[str] = []
 
     def tag(self, text: str) -> str:

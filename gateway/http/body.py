@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
-from gateway.errors import ApiError
+from gateway.errors import invalid, too_large
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -48,21 +48,21 @@ class GoObject(BaseModel):
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises ApiError 413 beyond `limit` bytes."""
+    """The whole body. Raises GatewayError beyond `limit` bytes."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise ApiError(413, TOO_LARGE)
+            raise too_large(TOO_LARGE)
         parts.append(part)
     return b"".join(parts)
 
 
 def parse_json(body: bytes, *, empty: str = "missing request body") -> Any:
-    """The first JSON value of a body. Raises ApiError 400 with a text like Go's; `empty` is the one for no body."""
+    """The first JSON value of a body. Raises GatewayError with a text like Go's; `empty` is the one for no body."""
     if not body.strip():
-        raise ApiError(400, empty)
+        raise invalid(empty)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -77,9 +77,9 @@ def _parse_first(body: bytes) -> Any:
     try:
         return _without_lone_surrogates(_DECODER.raw_decode(text, start)[0])
     except json.JSONDecodeError as error:
-        raise ApiError(400, _go_syntax_error(text, error.pos)) from None
+        raise invalid(_go_syntax_error(text, error.pos)) from None
     except (RecursionError, ValueError):
-        raise ApiError(400, "exceeded max depth") from None
+        raise invalid("exceeded max depth") from None
 
 
 def _without_lone_surrogates(value: Any) -> Any:
@@ -96,7 +96,7 @@ def _without_lone_surrogates(value: Any) -> Any:
 
 def _refuse_constant(name: str) -> None:
     """Python's decoder knows NaN and Infinity; JSON does not."""
-    raise ApiError(400, f"invalid character {name.lstrip('-')[0]!r} looking for beginning of value")
+    raise invalid(f"invalid character {name.lstrip('-')[0]!r} looking for beginning of value")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
@@ -110,7 +110,7 @@ def _go_syntax_error(text: str, position: int) -> str:
 
 
 async def read_object(model: type[Body], request: Request, limit: int, *, empty: str = "missing request body") -> Body:
-    """The body of a request as `model`. Raises ApiError: 413 beyond `limit` bytes, 400 with a text like Go's."""
+    """The body of a request as `model`. Raises GatewayError: 413 beyond `limit` bytes, 400 with a text like Go's."""
     body = await read_body(request, limit)
     if len(body) <= LARGE:
         return parse_object(model, body, empty=empty)
@@ -118,12 +118,12 @@ async def read_object(model: type[Body], request: Request, limit: int, *, empty:
 
 
 def parse_object(model: type[Body], body: bytes, *, empty: str = "missing request body") -> Body:
-    """A body as `model`. Raises ApiError 400 with a text like Go's."""
+    """A body as `model`. Raises GatewayError with a text like Go's."""
     value = parse_json(body, empty=empty)
     try:
         return model.model_validate({} if value is None else value)
     except ValidationError as error:
-        raise ApiError(400, _go_type_error(model, error.errors(include_url=False)[0])) from None
+        raise invalid(_go_type_error(model, error.errors(include_url=False)[0])) from None
 
 
 def _go_type_error(model: type[BaseModel], error: ErrorDetails) -> str:

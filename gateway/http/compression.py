@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import NATIVE_JSON, ApiError, native_error
+from gateway.errors import NATIVE_JSON, GatewayError, invalid, native_error
 from gateway.golang.json import encode
 from gateway.http.body import TOO_LARGE, read_body
 
@@ -41,23 +41,23 @@ class CompressedBodies:
         try:
             compressed = await read_body(Request(scope, receive), self._limit)
             body = await asyncio.to_thread(decompress, compressed, self._limit)
-        except ApiError as error:
+        except GatewayError as error:
             await Response(encode(native_error(error)), 400, media_type=NATIVE_JSON)(scope, receive, send)
             return
         await self._app(scope, _after(body, receive), send)
 
 
 def decompress(compressed: bytes, limit: int) -> bytes:
-    """All frames of a zstd body. Raises ApiError 400."""
+    """All frames of a zstd body. Raises GatewayError."""
     body = bytearray()
     try:
         with zstd.ZstdFile(io.BytesIO(compressed), options=OPTIONS) as reader:
             while part := reader.read(PART):
                 body += part
                 if len(body) > limit:
-                    raise ApiError(400, TOO_LARGE)
+                    raise invalid(TOO_LARGE)
     except (zstd.ZstdError, EOFError):
-        raise ApiError(400, "failed to decompress request body") from None
+        raise invalid("failed to decompress request body") from None
     return bytes(body)
 
 

@@ -3,7 +3,7 @@
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import UNEXPECTED, ApiError, error_response
+from gateway.errors import UNEXPECTED, error_response, internal
 from gateway.generation.record import LOGGED_NAME, RequestRecord
 from remuda.logs import get_logger
 
@@ -45,6 +45,6 @@ class RequestLog:
             log.exception("request failed", route=record.route)
             record.outcome, record.error = "error", repr(error)
             if not record.status:
-                await error_response(scope, ApiError(500, UNEXPECTED))(scope, receive, observed)
+                await error_response(scope, internal(UNEXPECTED))(scope, receive, observed)
         finally:
             log.info("request", **record.fields())

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import STOPPING, UNEXPECTED, ApiError, error_response
-from gateway.generation.events import Delta, Done, Event, Reply
+from gateway.errors import STOPPING, UNEXPECTED, GatewayError, error_response, internal, unavailable
+from gateway.generation.events import Delta, Done, Event, WholeReply
 from gateway.generation.record import RequestRecord
 from gateway.generation.request import Generation
 from gateway.http.connection_limits import HANG_UP
@@ -41,11 +41,11 @@ class EventWriter(Protocol):
         """The bytes that end a stream."""
         ...
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: GatewayError) -> bytes:
         """The bytes that tell of a failure after the first byte; the stream ends with them."""
         ...
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: WholeReply) -> bytes:
         """A whole reply that is not streamed."""
         ...
 
@@ -54,7 +54,7 @@ class Generator(Protocol):
     """What runs generations (`gateway.generation.pipeline.Serving`)."""
 
     def events(self, generation: Generation, record: RequestRecord) -> AsyncGenerator[Event]:
-        """Deltas, then one Done. Raises ApiError. Closing the iterator cancels the generation everywhere."""
+        """Deltas, then one Done. Raises GatewayError. Closing the iterator cancels the generation everywhere."""
         ...
 
 
@@ -70,7 +70,7 @@ class RunResponse(Response, ABC):
         record.model = self._model
         try:
             finished = await run_until_disconnect(self._run(record, send), receive, record.client_stuck)
-        except ApiError as error:
+        except GatewayError as error:
             record.outcome, record.error = "error", error.message
             raise
         except asyncio.CancelledError:  # the gateway stops; with the last words this task ends as it should
@@ -85,12 +85,12 @@ class RunResponse(Response, ABC):
 
     @abstractmethod
     async def _run(self, record: RequestRecord, send: Send) -> None:
-        """Does it all. Raises ApiError."""
+        """Does it all. Raises GatewayError."""
 
     async def _say_goodbye(self, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
         """Tells the client that the gateway stops, where its reply has not `started`."""
         if not started:
-            await error_response(scope, ApiError(503, STOPPING))(scope, receive, send)
+            await error_response(scope, unavailable(STOPPING))(scope, receive, send)
 
 
 class GenerationResponse(RunResponse):
@@ -110,7 +110,7 @@ class GenerationResponse(RunResponse):
         await super()._say_goodbye(scope, receive, send, started=started)
         if started and self._stream:
             with suppress(RuntimeError):  # the reply was complete at that very moment
-                await send(_chunk(self._writer.error(ApiError(503, STOPPING))))
+                await send(_chunk(self._writer.error(unavailable(STOPPING))))
                 await send({"type": "http.response.body", "body": b""})
 
     def _events(self, record: RequestRecord) -> AsyncGenerator[Event]:
@@ -119,16 +119,16 @@ class GenerationResponse(RunResponse):
     async def _send_reply(self, record: RequestRecord, send: Send) -> None:
         async with aclosing(self._events(record)) as stream:
             events = [event async for event in stream]
-        await self._send_whole(Reply.collect(events), send)
+        await self._send_whole(WholeReply.collect(events), send)
 
-    async def _send_whole(self, reply: Reply, send: Send) -> None:
+    async def _send_whole(self, reply: WholeReply, send: Send) -> None:
         await send_whole(self._writer.reply(reply), self._writer.json_type, send)
 
     async def _send_stream(self, record: RequestRecord, send: Send) -> None:
         async with aclosing(self._events(record)) as events:
             first = await anext(events)  # what fails before it still has a status of its own
             if isinstance(first, Done) and first.is_immediate and not self._writer.streams_immediate:
-                await self._send_whole(Reply(first), send)
+                await self._send_whole(WholeReply(first), send)
                 return
             await send(_start(self._writer.stream_type))
             await send(_chunk(self._write(first)))
@@ -139,14 +139,14 @@ class GenerationResponse(RunResponse):
         try:
             async for event in events:
                 await send(_chunk(self._write(event)))
-        except ApiError as error:
+        except GatewayError as error:
             await self._send_error(error, record, send)
         except Exception as error:
             log.exception("generation failed", model=record.model)
-            await self._send_error(ApiError(500, UNEXPECTED), record, send)
+            await self._send_error(internal(UNEXPECTED), record, send)
             record.error = repr(error)
 
-    async def _send_error(self, error: ApiError, record: RequestRecord, send: Send) -> None:
+    async def _send_error(self, error: GatewayError, record: RequestRecord, send: Send) -> None:
         record.outcome, record.error = "error", error.message
         await send(_chunk(self._writer.error(error)))
 

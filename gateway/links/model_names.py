@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.errors import ApiError
+from gateway.errors import forbidden, invalid
 
 CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
 MAX_NAME = 1024
@@ -13,10 +13,10 @@ _CLOUD_TAG = re.compile(r":[^/:]*-cloud$", re.IGNORECASE)
 
 
 def local_name(name: str) -> str:
-    """The name to look up in the store. Raises ApiError: 400 for what is too long to be a name, 403 for a model of the
-    cloud, which Remuda never offers."""
+    """The name to look up in the store. Raises GatewayError for what is too long to be a name, and for a model of
+    the cloud, which Remuda never offers."""
     if len(name) > MAX_NAME:
-        raise ApiError(400, "invalid model name")
+        raise invalid("invalid model name")
     rest, sources = name.strip(), set[str]()
     while found := _SOURCE.search(rest):
         sources.add(found[1].lower())
@@ -24,7 +24,7 @@ def local_name(name: str) -> str:
     if _CLOUD_TAG.search(rest):
         sources.add("cloud")
     if len(sources) > 1:
-        raise ApiError(400, f'use either :local or :cloud, not both: "{name}"')
+        raise invalid(f'use either :local or :cloud, not both: "{name}"')
     if "cloud" in sources:
-        raise ApiError(403, CLOUD_DISABLED)
+        raise forbidden(CLOUD_DISABLED)
     return rest

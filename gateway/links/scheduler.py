@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import grpc.aio
 
-from gateway.errors import QUEUE_FULL, ApiError
+from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.generation.logprobs import LogprobAligner
 from gateway.links.submission import SCHEDULER_AWAY, Submission, new_request_id
 from gateway.links.token_stream import TokenStream
@@ -46,14 +46,14 @@ class SchedulerLink:
         return Submission(self._channel, self._tokens, self._settings, request, aligner)
 
     async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
-        """Makes the model resident. Raises ApiError: 503 where the queue is full, 500 where it cannot be loaded."""
+        """Makes the model resident. Raises GatewayError: 503 where the queue is full, 500 where it cannot be loaded."""
         request = pb.LoadRequest(model=spec, keep_alive=pb.KeepAlive(ns=keep_alive_ns))
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._channel.channel_ready()
             await self._stub.Load(request)
         except TimeoutError:
-            raise ApiError(503, SCHEDULER_AWAY) from None
+            raise unavailable(SCHEDULER_AWAY) from None
         except grpc.aio.AioRpcError as error:
             raise _load_error(error) from None
 
@@ -62,14 +62,14 @@ class SchedulerLink:
         try:
             await self._stub.Unload(pb.UnloadRequest(model_path=model_path), timeout=self._timeout_s)
         except grpc.aio.AioRpcError:
-            raise ApiError(503, SCHEDULER_AWAY) from None
+            raise unavailable(SCHEDULER_AWAY) from None
 
     async def residents(self) -> list[pb.Resident]:
         """The resident models."""
         try:
             reply = await self._stub.Residents(pb.ResidentsRequest(), timeout=self._timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError:
-            raise ApiError(503, SCHEDULER_AWAY) from None
+            raise unavailable(SCHEDULER_AWAY) from None
         return list(reply.residents)
 
     async def default_context(self) -> int:
@@ -103,11 +103,11 @@ class SchedulerLink:
         return self._settings.submit_timeout_ns / NANOSECONDS["s"]
 
 
-def _load_error(error: grpc.aio.AioRpcError) -> ApiError:
+def _load_error(error: grpc.aio.AioRpcError) -> GatewayError:
     match error.code():
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return ApiError(503, QUEUE_FULL)
+            return busy(QUEUE_FULL)
         case grpc.StatusCode.UNAVAILABLE:
-            return ApiError(503, SCHEDULER_AWAY)
+            return unavailable(SCHEDULER_AWAY)
         case _:
-            return ApiError(500, error.details() or "the model could not be loaded")
+            return internal(error.details() or "the model could not be loaded")

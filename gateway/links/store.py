@@ -6,7 +6,7 @@ from typing import NoReturn
 import grpc
 import grpc.aio
 
-from gateway.errors import ApiError
+from gateway.errors import internal, invalid, not_found, unavailable
 from gateway.links.model_names import local_name
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
@@ -33,7 +33,7 @@ class StoreLink:
         self._remembered: OrderedDict[str, store_pb2.Bundle] = OrderedDict()
 
     async def resolve(self, name: str) -> store_pb2.Bundle:
-        """All about the model `name`, as the client wrote it. Raises ApiError with the texts of generate and chat."""
+        """The model that the client calls `name`. Raises GatewayError with the texts of generate and chat."""
         wanted = local_name(name)
         remembered = self._remembered.get(wanted)
         timeout_s = self._timeout_s if remembered is None else min(self._timeout_s, PATIENCE_S)
@@ -48,7 +48,7 @@ class StoreLink:
         return bundle
 
     async def show(self, name: str, *, verbose: bool) -> store_pb2.ShowReply:
-        """What `/api/show` tells. Raises ApiError with its texts."""
+        """What `/api/show` tells. Raises GatewayError with its texts."""
         wanted = local_name(name)
         tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
         try:
@@ -72,15 +72,15 @@ class StoreLink:
             self._remembered.popitem(last=False)
 
 
-def _raise_api_error(error: grpc.aio.AioRpcError, not_found: str) -> NoReturn:
+def _raise_api_error(error: grpc.aio.AioRpcError, absent: str) -> NoReturn:
     match error.code():
         case grpc.StatusCode.INVALID_ARGUMENT:
-            raise ApiError(400, "invalid model name") from None
+            raise invalid("invalid model name") from None
         case grpc.StatusCode.NOT_FOUND:
-            raise ApiError(404, not_found) from None
+            raise not_found(absent) from None
         case grpc.StatusCode.FAILED_PRECONDITION:
-            raise ApiError(500, error.details() or "the model's files are damaged") from None
+            raise internal(error.details() or "the model's files are damaged") from None
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise ApiError(503, "the model store is not available") from None
+            raise unavailable("the model store is not available") from None
         case _:
             raise error

@@ -10,7 +10,7 @@ from enum import Enum
 import grpc
 import grpc.aio
 
-from gateway.errors import QUEUE_FULL, WORKER_STOPPED, ApiError
+from gateway.errors import QUEUE_FULL, WORKER_STOPPED, GatewayError, busy, failed, internal, invalid, unavailable
 from gateway.generation.events import TokenLogprob
 from gateway.generation.logprobs import LogprobAligner
 from gateway.links.token_stream import Inbox, Item, SubmitBroken, TokenStream, UnreadLimit
@@ -80,7 +80,7 @@ class Submission:
         return self.request.request_id
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Text as it comes; the last batch carries `finished`. Raises ApiError. Closing the iterator cancels."""
+        """Text as it comes; the last batch carries `finished`. Raises GatewayError. Closing the iterator cancels."""
         self.submitted_ns = time.monotonic_ns()
         with self.tokens.inbox(self.id, self.unread_limit) as inbox:
             follower = asyncio.create_task(self._follow(inbox))
@@ -119,7 +119,7 @@ class Submission:
             async with asyncio.timeout(self._patience_s):
                 return await inbox.take()
         except TimeoutError:
-            raise ApiError(500, WORKER_STOPPED) from None
+            raise failed(WORKER_STOPPED) from None
 
     def _see_piece(self, piece: wire_pb2.TokenPiece, batch: Batch) -> None:
         self._mark_running()
@@ -133,7 +133,7 @@ class Submission:
         if piece.HasField("finished"):
             batch.finished = piece.finished
             if piece.finished.reason == pb.FINISH_REASON_ERROR:
-                raise ApiError(400 if piece.finished.invalid else 500, piece.finished.error or WORKER_STOPPED)
+                raise (invalid if piece.finished.invalid else failed)(piece.finished.error or WORKER_STOPPED)
 
     def _see_event(self, event: pb.RequestEvent) -> None:
         match event.WhichOneof("event"):
@@ -144,7 +144,7 @@ class Submission:
             case "finished":  # the end itself comes with the last piece
                 self._patience_s = self.settings.last_piece_timeout_ns / NANOSECONDS["s"]
             case "lost":
-                raise ApiError(500, WORKER_STOPPED)
+                raise failed(WORKER_STOPPED)
             case "rejected":
                 raise rejection(event.rejected)
             case _:
@@ -169,7 +169,7 @@ class Submission:
                 inbox.put(SubmitBroken())
                 return
             if not await self._wait_for_scheduler(give_up):
-                raise ApiError(503, SCHEDULER_AWAY)
+                raise unavailable(SCHEDULER_AWAY)
             if outcome is Outcome.BROKEN:
                 await self._cancel()  # the attempt may run without our knowing
             inbox.attempt = self.request.attempt = self.request.attempt + 1
@@ -227,12 +227,12 @@ def new_request_id() -> int:
     return secrets.randbits(63) | 1 << 63
 
 
-def rejection(rejected: pb.Rejected) -> ApiError:
+def rejection(rejected: pb.Rejected) -> GatewayError:
     """What the client is told when the scheduler refused its request."""
     match rejected.code:
         case pb.Rejected.CODE_QUEUE_FULL:
-            return ApiError(503, QUEUE_FULL)
+            return busy(QUEUE_FULL)
         case pb.Rejected.CODE_LOAD_FAILED:
-            return ApiError(500, rejected.message)
+            return internal(rejected.message)
         case _:
-            return ApiError(503, rejected.message or SCHEDULER_AWAY)
+            return unavailable(rejected.message or SCHEDULER_AWAY)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
 from gateway.embedding.vectors import vector_json, vectors_json
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, invalid, not_found
 from gateway.golang.json import encode
 from gateway.http.body import GoObject, read_object
 from gateway.http.embedding_response import EmbeddingResponse
@@ -38,10 +38,10 @@ class EmbedBody(EmbedBase):
     dimensions: int = 0
 
     def request(self) -> EmbeddingRequest:
-        """Raises ApiError."""
+        """Raises GatewayError."""
         inputs = input_texts(self.input)
         if not self.model.strip():
-            raise ApiError(404, NO_MODEL)
+            raise not_found(NO_MODEL)
         return EmbeddingRequest(
             self.model, inputs, self.options, self.keep_alive_ns, truncate=self.truncate, dimensions=self.dimensions
         )
@@ -54,9 +54,9 @@ class EmbeddingsBody(EmbedBase):
     prompt: str = ""
 
     def request(self) -> EmbeddingRequest:
-        """Raises ApiError 400."""
+        """Raises GatewayError."""
         if not self.model.strip():
-            raise ApiError(400, "model is required")
+            raise invalid("model is required")
         inputs = (self.prompt,) if self.prompt else ()
         return EmbeddingRequest(
             self.model,
@@ -65,7 +65,7 @@ class EmbeddingsBody(EmbedBase):
             self.keep_alive_ns,
             truncate=False,
             normalise=False,
-            failure_status=500,
+            failure=ErrorKind.FAILED,
         )
 
 
@@ -87,12 +87,12 @@ def native_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
 
 
 def input_texts(value: Any) -> tuple[str, ...]:
-    """`input`: a text or a list of texts; nothing, or an empty text alone, is none. Raises ApiError 400."""
+    """`input`: a text or a list of texts; nothing, or an empty text alone, is none. Raises GatewayError."""
     if value is None or value == "":
         return ()
     texts = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
-        raise ApiError(400, INVALID_INPUT)
+        raise invalid(INVALID_INPUT)
     return tuple(texts)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.errors import ApiError, not_implemented
+from gateway.errors import invalid, not_implemented
 from gateway.generation.pipeline import Serving
 from gateway.golang.json import encode
 from gateway.http.body import read_object
@@ -79,7 +79,7 @@ def _add_show(router: APIRouter, serving: Serving, settings: Settings) -> None:
         body = await read_object(ShowRequest, request, settings.max_body)
         name = body.model or body.name
         if not name.strip():
-            raise ApiError(400, "model is required")
+            raise invalid("model is required")
         reply = await serving.store.show(name, verbose=body.verbose)
         answer = listings.shown(reply, system=body.system, go_setting=settings.go_template)
         if request.headers.get("user-agent", "").startswith(COPILOT_AGENT):

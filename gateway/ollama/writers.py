@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import ApiError, error_body
-from gateway.generation.events import Delta, Done, Reply
+from gateway.errors import GatewayError, error_body
+from gateway.generation.events import Delta, Done, WholeReply
 from gateway.generation.request import ToolCall
 from gateway.golang.json import encode, escape_html, sorted_maps
 from gateway.golang.times import Clock, utc_time
@@ -28,7 +28,7 @@ class NativeWriter:
         self._clock = Clock()
         self._head = b'{"model":%b,"created_at":"' % encode(model)
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: GatewayError) -> bytes:
         return error_body("/api/", error) + b"\n"
 
     def _begin(self) -> bytes:
@@ -49,9 +49,9 @@ class GenerateWriter(NativeWriter):
         return b'%b"response":%b,%b"done":false%b}\n' % (self._begin(), response, thinking, tail)
 
     def done(self, event: Done) -> bytes:
-        return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
+        return self.reply(WholeReply(event, tool_calls=list(event.tool_calls))) + b"\n"
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: WholeReply) -> bytes:
         done = reply.done
         answer = {"response": reply.content} | _present(thinking=reply.thinking)
         context = {} if done.context is None else {"context": done.context}
@@ -82,9 +82,9 @@ class ChatWriter(NativeWriter):
         return b'%b"message":%b,"done":false%b}\n' % (self._begin(), message, tail)
 
     def done(self, event: Done) -> bytes:
-        return self.reply(Reply(event, tool_calls=list(event.tool_calls))) + b"\n"
+        return self.reply(WholeReply(event, tool_calls=list(event.tool_calls))) + b"\n"
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: WholeReply) -> bytes:
         done = reply.done
         message = {"role": "assistant", "content": reply.content}
         message |= _present(thinking=reply.thinking, tool_calls=tool_calls(reply.tool_calls))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
 from gateway.embedding.vectors import Vector, vector_base64, vectors_json
-from gateway.errors import ApiError
+from gateway.errors import invalid, not_found
 from gateway.golang.json import encode
 from gateway.http.body import GoObject, read_object
 from gateway.http.embedding_response import EmbeddingResponse
@@ -29,16 +29,16 @@ class EmbeddingsBody(GoObject):
     encoding_format: str = ""
 
     def request(self) -> EmbeddingRequest:
-        """Raises ApiError."""
+        """Raises GatewayError."""
         if self.input is None or self.input == []:
-            raise ApiError(400, "invalid input")
+            raise invalid("invalid input")
         inputs = ("",) if self.input == "" else input_texts(self.input)
         if not self.model.strip():
-            raise ApiError(404, NO_MODEL)
+            raise not_found(NO_MODEL)
         return EmbeddingRequest(self.model, inputs, dimensions=self.dimensions)
 
     def vector_writer(self) -> Callable[[Vector], bytes]:
-        """How vectors are written. Raises ApiError 400 for an unknown format."""
+        """How vectors are written. Raises GatewayError for an unknown format."""
         match self.encoding_format.lower():
             case "" | "float":
                 return lambda vector: vectors_json([vector])[1:-1]
@@ -46,7 +46,7 @@ class EmbeddingsBody(GoObject):
                 return lambda vector: encode(vector_base64(vector))
             case _:
                 supported = "Supported values: ['float', 'base64']."
-                raise ApiError(400, f"Invalid value for 'encoding_format' = {self.encoding_format}. {supported}")
+                raise invalid(f"Invalid value for 'encoding_format' = {self.encoding_format}. {supported}")
 
 
 def openai_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:

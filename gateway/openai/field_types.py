@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 from gateway.http.body import GoObject
 
 _THINK = {
@@ -57,10 +57,10 @@ class ResponseFormat(GoObject):
 
 
 def think_of(effort: str) -> bool | str | None:
-    """Ollama's `think` for an effort. Raises ApiError 400 for an unknown one."""
+    """Ollama's `think` for an effort. Raises GatewayError for an unknown one."""
     if effort not in _THINK:
         choices = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
-        raise ApiError(400, f'invalid reasoning value: "{effort}" (must be {choices})')
+        raise invalid(f'invalid reasoning value: "{effort}" (must be {choices})')
     return _THINK[effort]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.errors import ApiError, not_implemented
+from gateway.errors import GatewayError, not_implemented, status_of
 from gateway.golang.json import encode
 from gateway.golang.times import NANOSECONDS_PER_SECOND
 from gateway.http.body import read_object
@@ -92,13 +92,13 @@ def _add_absent(router: APIRouter) -> None:
     router.add_api_route("/messages", absent_messages, methods=["POST"])
 
 
-def _anthropic_error(error: ApiError) -> Response:
+def _anthropic_error(error: GatewayError) -> Response:
     body = {
         "type": "error",
         "error": {"type": "api_error", "message": error.message},
         "request_id": f"req_{secrets.token_hex(12)}",
     }
-    return _json(body, error.status)
+    return _json(body, status_of(error))
 
 
 def _json(body: Mapping[str, object], status: int = 200) -> Response:

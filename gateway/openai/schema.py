@@ -4,12 +4,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 from gateway.generation.request import Generation, Kind
 from gateway.http.body import GoObject
 from gateway.http.tools import Tool
 from gateway.openai.chat.messages import ChatMessage, native_messages
-from gateway.openai.completions.prompts import Prompt, read_prompts
+from gateway.openai.completions.prompts import PromptInput, read_prompts
 from gateway.openai.field_types import Reasoning, ResponseFormat, StreamOptions, go_kind, listed, think_of
 
 DEFAULT_TEMPERATURE = 1.0
@@ -57,9 +57,9 @@ class ChatCompletionRequest(CompletionBase):
     top_logprobs: int = 0
 
     def generation(self) -> Generation:
-        """Raises ApiError 400."""
+        """Raises GatewayError."""
         if not self.messages:
-            raise ApiError(400, "[] is too short - 'messages'")
+            raise invalid("[] is too short - 'messages'")
         return Generation(
             kind=Kind.CHAT,
             model=self.model,
@@ -84,18 +84,18 @@ class CompletionRequest(CompletionBase):
     """The body of `/v1/completions`. Its `logprobs` have no effect: Ollama computes them and does not return them."""
 
     go_type: ClassVar[str] = "CompletionRequest"
-    prompts: Annotated[tuple[Prompt, ...], BeforeValidator(read_prompts), Field(alias="prompt")] = ("",)
+    prompts: Annotated[tuple[PromptInput, ...], BeforeValidator(read_prompts), Field(alias="prompt")] = ("",)
     suffix: str = ""
 
     def generations(self, limit: int) -> list[Generation]:
-        """One for each prompt; `limit` is how many there may be. Raises ApiError 400."""
+        """One for each prompt; `limit` is how many there may be. Raises GatewayError."""
         if len(self.prompts) > limit:
-            raise ApiError(400, f"more than {limit} prompts in one request")
+            raise invalid(f"more than {limit} prompts in one request")
         if self.suffix and not all(isinstance(prompt, str) for prompt in self.prompts):
-            raise ApiError(400, "suffix needs a prompt of text, not of token ids")
+            raise invalid("suffix needs a prompt of text, not of token ids")
         return [self._generation(prompt) for prompt in self.prompts]
 
-    def _generation(self, prompt: Prompt) -> Generation:
+    def _generation(self, prompt: PromptInput) -> Generation:
         is_text = isinstance(prompt, str)
         return Generation(
             kind=Kind.GENERATE,
@@ -119,5 +119,5 @@ class CompletionRequest(CompletionBase):
 
 def _stop_string(value: Any) -> str:
     if not isinstance(value, str):
-        raise ApiError(400, f"invalid type for 'stop' field: {go_kind(value)}")
+        raise invalid(f"invalid type for 'stop' field: {go_kind(value)}")
     return value

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 from gateway.formats.chat_format import ChatFormat, Language
 from gateway.generation.options import Options
 from gateway.generation.request import Generation, Kind, Message
 from gateway.prompt.conversation import assemble, go_variables_of, jinja_variables, think_variables
-from gateway.prompt.images import CELLS_PER_IMAGE, Segment, divide, images_of, with_marks
+from gateway.prompt.images import CELLS_PER_IMAGE, TokenPart, divide, images_of, with_marks
 from gateway.prompt.templates.legacy import render_legacy
 from gateway.prompt.templates.renderer import TemplateRenderer
-from gateway.prompt.tokenizer import Vocabularies, Vocabulary
+from gateway.prompt.tokenizer import Tokenizer, Tokenizers
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
 from remuda.v1 import store_pb2
 
@@ -22,8 +22,8 @@ class Prompt:
 
     text: str
     tokens: list[int]
-    vocabulary: Vocabulary
-    segments: list[Segment] = field(default_factory=list[Segment])
+    tokenizer: Tokenizer
+    segments: list[TokenPart] = field(default_factory=list[TokenPart])
     """What comes before the tokens, where there are images."""
 
     @property
@@ -34,7 +34,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ResolvedRequest:
     """All that a prompt is made of."""
 
     generation: Generation
@@ -52,82 +52,82 @@ class Draft:
 class PromptBuilder:
     """Renders, tokenises and shortens prompts."""
 
-    def __init__(self, renderer: TemplateRenderer, vocabularies: Vocabularies) -> None:
+    def __init__(self, renderer: TemplateRenderer, tokenizers: Tokenizers) -> None:
         self._renderer = renderer
-        self.vocabularies = vocabularies
+        self.tokenizers = tokenizers
 
-    async def build(self, draft: Draft) -> Prompt:
-        """The prompt. Raises ApiError: 400 when it is too long, 500 when the template fails."""
-        vocabulary = await self.vocabularies.get(draft.bundle)
-        prompt = await self._written(draft, vocabulary)
-        if prompt.segments or len(prompt.tokens) < draft.options.num_ctx:
+    async def build(self, resolved: ResolvedRequest) -> Prompt:
+        """The prompt. Raises GatewayError: 400 when it is too long, 500 when the template fails."""
+        tokenizer = await self.tokenizers.get(resolved.bundle)
+        prompt = await self._written(resolved, tokenizer)
+        if prompt.segments or len(prompt.tokens) < resolved.options.num_ctx:
             return prompt  # as in Ollama, nothing is cut out of a prompt with images: the worker sees whether it fits
-        if not draft.generation.truncate or not draft.generation.shift or draft.is_native_chat:
-            check_length(prompt.tokens, draft.options.num_ctx)
-        options = draft.options
-        tokens = cut_middle(prompt.tokens, options.num_ctx, options.num_keep, has_bos=vocabulary.adds_bos)
-        return Prompt(prompt.text, tokens, vocabulary)
+        if not resolved.generation.truncate or not resolved.generation.shift or resolved.is_native_chat:
+            check_length(prompt.tokens, resolved.options.num_ctx)
+        options = resolved.options
+        tokens = cut_middle(prompt.tokens, options.num_ctx, options.num_keep, has_bos=tokenizer.adds_bos)
+        return Prompt(prompt.text, tokens, tokenizer)
 
-    async def _written(self, draft: Draft, vocabulary: Vocabulary) -> Prompt:
-        generation = draft.generation
+    async def _written(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
+        generation = resolved.generation
         if generation.prompt_tokens:
-            text = await self.vocabularies.text_of(vocabulary, generation.prompt_tokens, "prompt")
-            return Prompt(text, list(generation.prompt_tokens), vocabulary)
+            text = await self.tokenizers.text_of(tokenizer, generation.prompt_tokens, "prompt")
+            return Prompt(text, list(generation.prompt_tokens), tokenizer)
         if generation.raw:
-            return await self._tokenized(vocabulary, generation.prompt, generation.images)
+            return await self._tokenized(tokenizer, generation.prompt, generation.images)
         if generation.suffix:
-            return await self._insertion(draft, vocabulary)
-        return await self._conversation(draft, vocabulary)
+            return await self._insertion(resolved, tokenizer)
+        return await self._conversation(resolved, tokenizer)
 
-    async def _insertion(self, draft: Draft, vocabulary: Vocabulary) -> Prompt:
+    async def _insertion(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
         """By the request's or the model's Go template; by the vocabulary's own tokens where the model's knows none."""
-        generation, marks = draft.generation, vocabulary.infill
-        if generation.template or draft.format.syntax.uses("Suffix"):
-            variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(draft.think)}
+        generation, marks = resolved.generation, tokenizer.infill
+        if generation.template or resolved.format.syntax.uses("Suffix"):
+            variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(resolved.think)}
             return await self._tokenized(
-                vocabulary, await self._renderer.render("go", draft.format.template, variables)
+                tokenizer, await self._renderer.render("go", resolved.format.template, variables)
             )
         if marks is None:
-            raise ApiError(400, f"{draft.bundle.full_name} does not support insert")
-        before = await self.vocabularies.tokenize_plain(vocabulary, generation.prompt)
-        after = await self.vocabularies.tokenize_plain(vocabulary, generation.suffix)
+            raise invalid(f"{resolved.bundle.full_name} does not support insert")
+        before = await self.tokenizers.tokenize_plain(tokenizer, generation.prompt)
+        after = await self.tokenizers.tokenize_plain(tokenizer, generation.suffix)
         if generation.truncate and generation.shift:
-            tokens = marks.fitted(before, after, draft.options.num_ctx)
+            tokens = marks.fitted(before, after, resolved.options.num_ctx)
         else:
             tokens = marks.prompt(before, after)
-        check_length(tokens, draft.options.num_ctx)
-        return Prompt(vocabulary.detokenize(tokens), tokens, vocabulary)
+        check_length(tokens, resolved.options.num_ctx)
+        return Prompt(tokenizer.detokenize(tokens), tokens, tokenizer)
 
-    async def _conversation(self, draft: Draft, vocabulary: Vocabulary) -> Prompt:
-        messages = assemble(draft.generation, draft.bundle)
-        before = await self.vocabularies.text_of(vocabulary, draft.generation.context or (), "context")
+    async def _conversation(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
+        messages = assemble(resolved.generation, resolved.bundle)
+        before = await self.tokenizers.text_of(tokenizer, resolved.generation.context or (), "context")
 
         async def write(some: Sequence[Message]) -> Prompt:
-            text = await self._render(draft, vocabulary, with_marks(some, at_end=draft.is_native_chat))
-            if before and vocabulary.adds_bos:
-                text = text.removeprefix(vocabulary.bos_text)  # there is one at the very beginning
-            return await self._tokenized(vocabulary, before + text, images_of(some))
+            text = await self._render(resolved, tokenizer, with_marks(some, at_end=resolved.is_native_chat))
+            if before and tokenizer.adds_bos:
+                text = text.removeprefix(tokenizer.bos_text)  # there is one at the very beginning
+            return await self._tokenized(tokenizer, before + text, images_of(some))
 
-        is_native = draft.format.language is Language.JINJA
-        if not draft.generation.truncate or (is_native and draft.generation.kind is Kind.GENERATE):
+        is_native = resolved.format.language is Language.JINJA
+        if not resolved.generation.truncate or (is_native and resolved.generation.kind is Kind.GENERATE):
             return await write(messages)
-        return await drop_oldest(messages, write, lambda prompt: prompt.size < draft.options.num_ctx)
+        return await drop_oldest(messages, write, lambda prompt: prompt.size < resolved.options.num_ctx)
 
-    async def _render(self, draft: Draft, vocabulary: Vocabulary, messages: Sequence[Message]) -> str:
-        template, think = draft.format.template, draft.think
-        if draft.format.language is Language.JINJA:
-            named = jinja_variables(messages, draft.generation, think, vocabulary.bos_text, vocabulary.eos_text)
+    async def _render(self, resolved: ResolvedRequest, tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
+        template, think = resolved.format.template, resolved.think
+        if resolved.format.language is Language.JINJA:
+            named = jinja_variables(messages, resolved.generation, think, tokenizer.bos_text, tokenizer.eos_text)
             return await self._renderer.render("jinja", template, named)
-        syntax = draft.format.syntax
+        syntax = resolved.format.syntax
         if not syntax.uses("Messages"):
             return await render_legacy(self._renderer, syntax, messages, think)
-        return await self._renderer.render("go", syntax.source, go_variables_of(messages, draft.generation, think))
+        return await self._renderer.render("go", syntax.source, go_variables_of(messages, resolved.generation, think))
 
-    async def _tokenized(self, vocabulary: Vocabulary, text: str, images: Sequence[bytes] = ()) -> Prompt:
+    async def _tokenized(self, tokenizer: Tokenizer, text: str, images: Sequence[bytes] = ()) -> Prompt:
         parts, rest = divide(text, images)
         if not parts:
-            return Prompt(text, await self.vocabularies.tokenize(vocabulary, text), vocabulary)
-        first = await self.vocabularies.tokenize(vocabulary, parts[0].text)
-        others = [await self.vocabularies.tokenize_part(vocabulary, part.text) for part in parts[1:]]
-        segments = [Segment(tokens, part.image) for tokens, part in zip([first, *others], parts, strict=True)]
-        return Prompt(text, await self.vocabularies.tokenize_part(vocabulary, rest), vocabulary, segments)
+            return Prompt(text, await self.tokenizers.tokenize(tokenizer, text), tokenizer)
+        first = await self.tokenizers.tokenize(tokenizer, parts[0].text)
+        others = [await self.tokenizers.tokenize_part(tokenizer, part.text) for part in parts[1:]]
+        segments = [TokenPart(tokens, part.image) for tokens, part in zip([first, *others], parts, strict=True)]
+        return Prompt(text, await self.tokenizers.tokenize_part(tokenizer, rest), tokenizer, segments)

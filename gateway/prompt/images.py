@@ -24,7 +24,7 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class TokenPart:
     """Tokens that end at an image."""
 
     tokens: list[int]

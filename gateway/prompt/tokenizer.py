@@ -10,7 +10,7 @@ from typing import Any
 
 import llama_cpp.llama_cpp as _untyped
 
-from gateway.errors import ApiError
+from gateway.errors import internal, invalid
 from gateway.prompt.infill import InfillMarks
 from remuda.logs import get_logger
 from remuda.settings import Settings
@@ -23,11 +23,11 @@ ERROR_LEVEL = 4
 NULL_TOKEN = -1
 
 
-class Vocabulary:
+class Tokenizer:
     """One model's tokenizer. Its calls are thread-safe and release the GIL."""
 
     def __init__(self, path: str, split_paths: Sequence[str] = ()) -> None:
-        """`split_paths` are the further files of a split model: llama.cpp looks into each. Raises ApiError 500 when it
+        """`split_paths` are the further files of a split model: llama.cpp looks into each. Raises GatewayError when it
         cannot read the vocabulary."""
         params = C.llama_model_default_params()
         params.vocab_only = True
@@ -35,7 +35,7 @@ class Vocabulary:
         names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))
         self._model = C.llama_model_load_from_splits(names, len(paths), params)
         if not self._model:
-            raise ApiError(500, "unable to load model: its vocabulary cannot be read")
+            raise internal("unable to load model: its vocabulary cannot be read")
         weakref.finalize(self, C.llama_model_free, self._model)
         self._vocab = C.llama_model_get_vocab(self._model)
         self.adds_bos = bool(C.llama_vocab_get_add_bos(self._vocab))
@@ -75,9 +75,9 @@ class Vocabulary:
         return None if NULL_TOKEN in marks else InfillMarks(*marks, bos=None if bos == NULL_TOKEN else bos)
 
     def text_of(self, tokens: Sequence[int], source: str) -> str:
-        """`detokenize` for ids that a client sent as `source`. Raises ApiError 400 for one that does not exist."""
+        """`detokenize` for ids that a client sent as `source`. Raises GatewayError for one that does not exist."""
         if tokens and not 0 <= min(tokens) <= max(tokens) < C.llama_vocab_n_tokens(self._vocab):
-            raise ApiError(400, f"{source} contains invalid tokens")
+            raise invalid(f"{source} contains invalid tokens")
         return self.detokenize(tokens)
 
     @cached_property
@@ -121,21 +121,21 @@ class Vocabulary:
         return (C.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
 
 
-class Vocabularies:
-    """Vocabularies by the digest of the weights, those used last."""
+class Tokenizers:
+    """Tokenizers by the digest of the weights, those used last."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._loaded: OrderedDict[str, asyncio.Future[Vocabulary]] = OrderedDict()
+        self._loaded: OrderedDict[str, asyncio.Future[Tokenizer]] = OrderedDict()
         self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps the pointer, so we keep the object
         C.llama_log_set(self._log, ctypes.c_void_p(0))
 
-    async def get(self, bundle: Bundle) -> Vocabulary:
-        """The vocabulary of a model, loaded in a thread at first use. Raises ApiError 500."""
+    async def get(self, bundle: Bundle) -> Tokenizer:
+        """The vocabulary of a model, loaded in a thread at first use. Raises GatewayError."""
         digest = bundle.model_digest
         loading = self._loaded.get(digest)
         if loading is None:
-            made = asyncio.to_thread(Vocabulary, bundle.model_path, tuple(bundle.split_paths))
+            made = asyncio.to_thread(Tokenizer, bundle.model_path, tuple(bundle.split_paths))
             loading = self._loaded[digest] = asyncio.ensure_future(made)
             loading.add_done_callback(lambda done: self._forget_failure(digest, done))
         self._loaded.move_to_end(digest)
@@ -143,30 +143,30 @@ class Vocabularies:
             self._loaded.popitem(last=False)
         return await asyncio.shield(loading)
 
-    async def tokenize(self, vocabulary: Vocabulary, text: str) -> list[int]:
-        """`Vocabulary.tokenize`; long texts in a thread: the streams of others go on meanwhile."""
-        return await self._apart(vocabulary.tokenize, text)
+    async def tokenize(self, tokenizer: Tokenizer, text: str) -> list[int]:
+        """`Tokenizer.tokenize`; long texts in a thread: the streams of others go on meanwhile."""
+        return await self._apart(tokenizer.tokenize, text)
 
-    async def tokenize_part(self, vocabulary: Vocabulary, text: str) -> list[int]:
-        """`Vocabulary.tokenize_part`; long texts in a thread."""
-        return await self._apart(vocabulary.tokenize_part, text)
+    async def tokenize_part(self, tokenizer: Tokenizer, text: str) -> list[int]:
+        """`Tokenizer.tokenize_part`; long texts in a thread."""
+        return await self._apart(tokenizer.tokenize_part, text)
 
-    async def tokenize_plain(self, vocabulary: Vocabulary, text: str) -> list[int]:
-        """`Vocabulary.tokenize_plain`; long texts in a thread."""
-        return await self._apart(vocabulary.tokenize_plain, text)
+    async def tokenize_plain(self, tokenizer: Tokenizer, text: str) -> list[int]:
+        """`Tokenizer.tokenize_plain`; long texts in a thread."""
+        return await self._apart(tokenizer.tokenize_plain, text)
 
-    async def text_of(self, vocabulary: Vocabulary, tokens: Sequence[int], source: str) -> str:
-        """`Vocabulary.text_of`; of long lists in a thread."""
+    async def text_of(self, tokenizer: Tokenizer, tokens: Sequence[int], source: str) -> str:
+        """`Tokenizer.text_of`; of long lists in a thread."""
         if len(tokens) <= self._settings.tokenize_inline:
-            return vocabulary.text_of(tokens, source)
-        return await asyncio.to_thread(vocabulary.text_of, tokens, source)
+            return tokenizer.text_of(tokens, source)
+        return await asyncio.to_thread(tokenizer.text_of, tokens, source)
 
     async def _apart(self, tokenize: Callable[[str], list[int]], text: str) -> list[int]:
         if len(text) <= self._settings.tokenize_inline:
             return tokenize(text)
         return await asyncio.to_thread(tokenize, text)
 
-    def _forget_failure(self, digest: str, done: "asyncio.Future[Vocabulary]") -> None:
+    def _forget_failure(self, digest: str, done: "asyncio.Future[Tokenizer]") -> None:
         if done.cancelled() or done.exception() is not None:
             self._loaded.pop(digest, None)
 

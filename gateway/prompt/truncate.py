@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 from gateway.generation.request import Message
 
 TOO_LONG = (
@@ -52,6 +52,6 @@ def cut_middle(tokens: list[int], num_ctx: int, num_keep: int, *, has_bos: bool)
 
 
 def check_length(tokens: Sequence[int], num_ctx: int) -> None:
-    """Raises ApiError 400 when the prompt leaves no room for a single token."""
+    """Raises GatewayError when the prompt leaves no room for a single token."""
     if len(tokens) >= num_ctx:
-        raise ApiError(400, TOO_LONG)
+        raise invalid(TOO_LONG)

@@ -450,7 +450,7 @@ class Work(_message.Message):
     GRAMMAR_FIELD_NUMBER: _builtins.int
     GENERATED_FIELD_NUMBER: _builtins.int
     EMBED_FIELD_NUMBER: _builtins.int
-    OWN_CHOICE_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     ADAPTER_PATHS_FIELD_NUMBER: _builtins.int
     DRAFT_TOKENS_FIELD_NUMBER: _builtins.int
@@ -466,7 +466,7 @@ class Work(_message.Message):
     """llguidance's text form of a grammar that the output has to keep; empty = none"""
     generated: _builtins.int
     """of `prompt`, the last tokens that an earlier attempt generated"""
-    own_choice: _builtins.int
+    optional_first_token: _builtins.int
     """a token that `grammar` lets the reply begin with: only where the model would without it"""
     draft_tokens: _builtins.int
     """tokens that may be drafted for one step at most, 0 = none; unset: the worker's choice"""
@@ -503,27 +503,27 @@ class Work(_message.Message):
         grammar: _builtins.str = ...,
         generated: _builtins.int = ...,
         embed: Global___Embed | None = ...,
-        own_choice: _builtins.int | None = ...,
+        optional_first_token: _builtins.int | None = ...,
         segments: _abc.Iterable[Global___Segment] | None = ...,
         adapter_paths: _abc.Iterable[_builtins.str] | None = ...,
         draft_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_own_choice", b"_own_choice", "draft_tokens", b"draft_tokens", "embed", b"embed", "logprobs", b"logprobs", "own_choice", b"own_choice", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_optional_first_token", b"_optional_first_token", "draft_tokens", b"draft_tokens", "embed", b"embed", "logprobs", b"logprobs", "optional_first_token", b"optional_first_token", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_own_choice", b"_own_choice", "adapter_paths", b"adapter_paths", "draft_tokens", b"draft_tokens", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "own_choice", b"own_choice", "prompt", b"prompt", "sampling", b"sampling", "segments", b"segments", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_optional_first_token", b"_optional_first_token", "adapter_paths", b"adapter_paths", "draft_tokens", b"draft_tokens", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "optional_first_token", b"optional_first_token", "prompt", b"prompt", "sampling", b"sampling", "segments", b"segments", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__draft_tokens: _TypeAlias = _typing.Literal["draft_tokens"]  # noqa: Y015
     _WhichOneofArgType__draft_tokens: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens"]  # noqa: Y015
     _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
     _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
-    _WhichOneofReturnType__own_choice: _TypeAlias = _typing.Literal["own_choice"]  # noqa: Y015
-    _WhichOneofArgType__own_choice: _TypeAlias = _typing.Literal["_own_choice", b"_own_choice"]  # noqa: Y015
+    _WhichOneofReturnType__optional_first_token: _TypeAlias = _typing.Literal["optional_first_token"]  # noqa: Y015
+    _WhichOneofArgType__optional_first_token: _TypeAlias = _typing.Literal["_optional_first_token", b"_optional_first_token"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__draft_tokens) -> _WhichOneofReturnType__draft_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__own_choice) -> _WhichOneofReturnType__own_choice | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__optional_first_token) -> _WhichOneofReturnType__optional_first_token | None: ...
 
 Global___Work: _TypeAlias = Work  # noqa: Y015
 

@@ -112,7 +112,7 @@ def _from_worker(worker: int, uplink: wire.Uplink) -> Iterator[Event]:
             message = uplink.request_finished
             yield events.RequestFinished(worker, RequestKey(message.request_id, message.attempt), message.finished)
         case "worker_stats":
-            yield events.WorkerSpoke(worker, uplink.worker_stats)
+            yield events.WorkerReported(worker, uplink.worker_stats)
         case other:
             raise ValueError(f"a worker does not send {other}")
 

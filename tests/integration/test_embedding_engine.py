@@ -21,7 +21,7 @@ from workers.engine.engine import Engine, EngineOptions
 from workers.engine.llama import LoadError
 from workers.engine.model import Model, ModelOptions
 from workers.engine.pieces import Piece
-from workers.engine.runner import Output, Replica
+from workers.engine.runner import Output, Runner
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
@@ -232,7 +232,7 @@ def test_a_reranking_model_gives_scores(tmp_path: Path) -> None:
 # ---- beside generations ----
 
 
-def replica_outputs(replica: Replica) -> list[Output]:
+def replica_outputs(replica: Runner) -> list[Output]:
     outputs: list[Output] = []
     for _ in range(STEPS):
         if not replica.busy:
@@ -253,7 +253,7 @@ def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
     embedder = Embedder(
         lambda: EmbeddingContext(model, EmbeddingOptions(256, 64, threads=1)), 256, model.vocabulary.size
     )
-    replica = Replica(engine, embedder, batch_tokens=64)
+    replica = Runner(engine, embedder, batch_tokens=64)
     replica.add(sequence(1))
     replica.add(EmbeddingJob(SequenceKey(2, 0), "gateway", [[1, 10, 11, 12]] * 20))
     outputs = replica_outputs(replica)
@@ -267,7 +267,7 @@ def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
 
 
 def test_a_model_that_only_embeds_refuses_to_generate(samples: dict[str, Sample]) -> None:
-    replica = Replica(None, embedder_on(samples["bert, mean"].path), 64)
+    replica = Runner(None, embedder_on(samples["bert, mean"].path), 64)
     replica.add(sequence(1))
     (output,) = replica_outputs(replica)
     assert output.ended

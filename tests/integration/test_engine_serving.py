@@ -259,18 +259,18 @@ def test_a_grammar_that_fails_midway_is_an_error_and_no_end(script: Path, monkey
 
 @pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 @pytest.mark.parametrize(
-    ("grammar", "own_choice", "text"),
+    ("grammar", "optional_first_token", "text"),
     [
         ('start: "yyy" | "zzz"', None, "yyy"),
         ('start: "yyy" | "zzz"', FIRST_BYTE + ord("y"), "zzz"),  # the model would begin with neither
         ('start: "The" | "zzz"', FIRST_WORD, "The"),  # the model begins with it by itself
     ],
 )
-def test_what_a_model_may_begin_with_of_its_own_choice_is_never_forced_on_it(
-    script: Path, grammar: str, own_choice: int | None, text: str
+def test_what_a_model_may_begin_with_of_its_optional_first_token_is_never_forced_on_it(
+    script: Path, grammar: str, optional_first_token: int | None, text: str
 ) -> None:
     run = Run(engine_on(script))
-    run.add(1, grammar=f"%llguidance {{}}\n{grammar}", own_choice=own_choice)
+    run.add(1, grammar=f"%llguidance {{}}\n{grammar}", optional_first_token=optional_first_token)
     while run.engine.busy:
         run.steps(1)
     assert run.text[1] == text

@@ -12,12 +12,12 @@ from remuda.v1 import serving_pb2 as serving
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.llama import C
 from workers.engine.log import EngineLog, M
-from workers.engine.runner import Replica
+from workers.engine.runner import Runner
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.worker.loading import Loader
 
 PROMPT = [3 + 7 * place for place in range(20)]
-Load = Callable[..., Replica]
+Load = Callable[..., Runner]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def load() -> Generator[Load]:
     """Loads a model as a worker does, with the settings given as keywords."""
     engine_log = EngineLog(verbose=False)
 
-    def load(path: Path, draft: Path | None = None, **settings: object) -> Replica:
+    def load(path: Path, draft: Path | None = None, **settings: object) -> Runner:
         options = serving.LoadOptions(num_ctx=256, num_gpu=0, num_thread=1)
         spec = serving.ModelSpec(model_path=str(path), draft_path=str(draft or ""), options=options)
         start = wire.StartWorker(model=spec, device="cpu", slots=2)
@@ -37,7 +37,7 @@ def load() -> Generator[Load]:
     M.mtmd_helper_log_set(C.llama_log_callback(), None)
 
 
-def drafted(replica: Replica) -> int:
+def drafted(replica: Runner) -> int:
     """Tokens that were drafted for a reply in which nothing repeats itself."""
     replica.add(Sequence(SequenceKey(1, 0), "gateway", PROMPT, GREEDY, num_predict=40))
     while replica.busy:

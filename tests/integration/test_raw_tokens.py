@@ -36,7 +36,7 @@ def test_token_ids_run_as_the_text_that_they_stand_for(server: Server, compatibl
     assert begun["response"].endswith(rest.choices[0].text)
 
 
-def test_each_of_several_prompts_has_its_own_choice(compatible: openai.OpenAI) -> None:
+def test_each_of_several_prompts_has_its_optional_first_token(compatible: openai.OpenAI) -> None:
     prompts = ["What is the capital of France?", "What is the capital of Japan?"]
     alone = [compatible.completions.create(model="cria", prompt=prompt, temperature=0, seed=1) for prompt in prompts]
     together = compatible.completions.create(model="cria", prompt=prompts, temperature=0, seed=1)

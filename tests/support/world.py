@@ -119,7 +119,7 @@ class World:
             key = worker.running.pop(self.random.randrange(len(worker.running)))
             up.append(events.RequestFinished(worker.id, key, DONE))
         else:
-            up.append(events.WorkerSpoke(worker.id, pb.WorkerStats()))
+            up.append(events.WorkerReported(worker.id, pb.WorkerStats()))
 
     def kill(self) -> None:
         worker = self._any_worker()
@@ -205,7 +205,7 @@ def check(core: Core, limit: int) -> None:
         places += replica.busy
         for key in replica.busy:
             assert core.requests[key].replica == replica.id
-        if replica.state is ReplicaState.STARTING:
+        if replica.state is ReplicaState.LOADING:
             assert core.queues.get(replica.model), "a load that nobody waits for"
         if replica.free_slots:
             assert not core.queues.get(replica.model), "a free slot beside a waiting request"

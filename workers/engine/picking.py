@@ -86,7 +86,7 @@ class Picker:
 def _constrain(row: NDArray[np.float32], sequence: Sequence, constraint: Constraint, ahead: int) -> None:
     """Leaves what the grammar allows after the first `ahead` tokens of the draft, and the sequence's own choice only
     where the model begins with it unasked."""
-    own = sequence.own_choice if ahead == sequence.generated == sequence.resumed == 0 else None
+    own = sequence.optional_first_token if ahead == sequence.generated == sequence.resumed == 0 else None
     chosen = own is not None and int(row.argmax()) == own
     constraint.apply(row, ahead)
     if own is not None and not chosen:

@@ -14,7 +14,7 @@ Output: TypeAlias = Piece | Vectors
 NO_GENERATION = "this model embeds and does not generate"
 
 
-class Replica:
+class Runner:
     """An engine, unless the model only embeds, and an embedder. Not thread-safe: one thread calls it."""
 
     def __init__(self, engine: Engine | None, embedder: Embedder, batch_tokens: int) -> None:

@@ -60,7 +60,7 @@ class Sequence:
     shift: bool = False
     stop: tuple[str, ...] = ()
     grammar: str = ""  # llguidance's; empty = unconstrained
-    own_choice: int | None = None  # the grammar lets the reply begin with it: only where the model would without it
+    optional_first_token: int | None = None  # the reply may begin with it only where the model does so unasked
     logprobs: int | None = None  # alternatives told with each token; None = no log-probabilities
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
     media: tuple[Segment, ...] = ()  # what comes before the prompt's tokens, images and sounds in it

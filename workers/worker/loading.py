@@ -22,7 +22,7 @@ from workers.engine.log import EngineLog
 from workers.engine.media import MediaEncoder, MediaLimits, Projector, ProjectorOptions
 from workers.engine.model import Model, ModelOptions, use_numa
 from workers.engine.parking import Disk, Parking
-from workers.engine.runner import Replica
+from workers.engine.runner import Runner
 from workers.host.spawn import gpus_of
 
 log = get_logger()
@@ -48,7 +48,7 @@ class Loader:
         self._on_progress = on_progress
         self._on_growth = on_growth
 
-    def load(self) -> tuple[Model, Replica]:
+    def load(self) -> tuple[Model, Runner]:
         """Raises LoadError. A model that embeds gets no context to generate in; one that generates gets its context
         for embeddings when somebody asks for some."""
         use_numa(self._settings.numa)
@@ -59,7 +59,7 @@ class Loader:
         else:
             engine = None
             embedder.open()
-        return model, Replica(engine, embedder, self._settings.batch_size)
+        return model, Runner(engine, embedder, self._settings.batch_size)
 
     def _model(self, path: str, *split_paths: str) -> Model:
         options, settings = self._options, self._settings

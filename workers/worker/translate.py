@@ -49,7 +49,7 @@ def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
         shift=work.shift,
         stop=tuple(work.stop),
         grammar=work.grammar,
-        own_choice=work.own_choice if work.HasField("own_choice") else None,
+        optional_first_token=work.optional_first_token if work.HasField("optional_first_token") else None,
         logprobs=work.logprobs if work.HasField("logprobs") else None,
         resumed=work.generated,
         media=tuple(Segment(tuple(segment.tokens), segment.media) for segment in work.segments),

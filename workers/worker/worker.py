@@ -17,7 +17,7 @@ from workers.engine.embedding import EmbeddingJob
 from workers.engine.llama import LoadError
 from workers.engine.log import EngineLog
 from workers.engine.model import Model
-from workers.engine.runner import Output, Replica
+from workers.engine.runner import Output, Runner
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.host.spawn import HOST_VARIABLE
 from workers.worker.loading import Loader
@@ -64,7 +64,7 @@ class Worker:
 
     # ---- loading ----
 
-    def _load(self) -> tuple[Model, Replica]:
+    def _load(self) -> tuple[Model, Runner]:
         """Raises LoadError."""
         began = time.monotonic()
         loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)

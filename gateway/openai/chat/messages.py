@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import orjson
 
-from gateway.errors import ApiError
+from gateway.errors import invalid
 from gateway.generation.request import Message, ToolCall
 from gateway.http.body import GoObject
 from gateway.openai.field_types import go_kind
@@ -32,13 +32,13 @@ class Call(GoObject):
     function: CalledFunction = CalledFunction()
 
     def native(self) -> ToolCall:
-        """Raises ApiError 400 when the arguments are no JSON object."""
+        """Raises GatewayError when the arguments are no JSON object."""
         try:
             arguments = orjson.loads(self.function.arguments)
         except orjson.JSONDecodeError:
             arguments = None
         if not isinstance(arguments, dict):
-            raise ApiError(400, "invalid tool call arguments")
+            raise invalid("invalid tool call arguments")
         return ToolCall(self.function.name, cast("dict[str, Any]", arguments), self.id, self.index)
 
 
@@ -54,7 +54,7 @@ class ChatMessage(GoObject):
 
 
 def native_messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
-    """Raises ApiError 400 for content that has no native form."""
+    """Raises GatewayError for content that has no native form."""
     for message in messages:
         calls = tuple(call.native() for call in message.tool_calls or ())
         whole = Message(
@@ -76,7 +76,7 @@ def _with_content(whole: Message, message: ChatMessage) -> Iterator[Message]:
     elif content is None and message.tool_calls is not None:
         yield whole
     else:
-        raise ApiError(400, f"invalid message content type: {go_kind(content)}")
+        raise invalid(f"invalid message content type: {go_kind(content)}")
 
 
 def _one_per_part(whole: Message, parts: list[Any]) -> Iterator[Message]:
@@ -99,21 +99,21 @@ def _read_part(role: str, part: Any) -> Message:
         case {"type": "input_audio", "input_audio": audio}:
             return Message(role, images=(_decode_audio(audio),))
         case {"type": "input_audio"}:
-            raise ApiError(400, "invalid input_audio format")
+            raise invalid("invalid input_audio format")
         case _:
-            raise ApiError(400, "invalid message format")
+            raise invalid("invalid message format")
 
 
 def _decode_image(url: str) -> bytes:
     if url.startswith(("http://", "https://")):
-        raise ApiError(400, "image URLs are not currently supported, please use base64 encoded data instead")
+        raise invalid("image URLs are not currently supported, please use base64 encoded data instead")
     prefix = _IMAGE_URL.match(url)
     if prefix is None:
-        raise ApiError(400, "invalid image input")
+        raise invalid("invalid image input")
     try:
         return base64.b64decode(url[prefix.end() :], validate=True)
     except ValueError:
-        raise ApiError(400, "invalid image input") from None
+        raise invalid("invalid image input") from None
 
 
 def _decode_audio(audio: Any) -> bytes:
@@ -121,13 +121,13 @@ def _decode_audio(audio: Any) -> bytes:
         case {"data": str(data)} if data:
             pass
         case dict():
-            raise ApiError(400, "invalid input_audio format: missing data")
+            raise invalid("invalid input_audio format: missing data")
         case _:
-            raise ApiError(400, "invalid input_audio format")
+            raise invalid("invalid input_audio format")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ApiError(400, f"invalid input_audio base64 data: {error}") from None
+        raise invalid(f"invalid input_audio base64 data: {error}") from None
 
 
 def _tool_name(message: ChatMessage, messages: Sequence[ChatMessage]) -> str:

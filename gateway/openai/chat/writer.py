@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.errors import ApiError, openai_error
-from gateway.generation.events import Delta, Done, Reply, TokenLogprob
+from gateway.errors import GatewayError, openai_error
+from gateway.generation.events import Delta, Done, TokenLogprob, WholeReply
 from gateway.generation.request import ToolCall
 from gateway.golang.json import encode
 from gateway.http.logprobs import logprob_objects
@@ -64,13 +64,13 @@ class ChatWriter:
             rest += sse({**self._object([]), "usage": usage_of(event)})
         return rest + END
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: GatewayError) -> bytes:
         """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
         the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
         blank = {**self._object([_choice({"content": ""})]), "model": ""}
         return sse(blank | openai_error(error))
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: WholeReply) -> bytes:
         thinking = {"reasoning": reply.thinking} if reply.thinking else {}
         message = {"role": "assistant", "content": reply.content, **thinking, **self._calls(reply.tool_calls)}
         reason = finish_reason(reply.done.reason, called=self._called)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from starlette.types import Send
 
-from gateway.generation.events import Done, Event, Reply
+from gateway.generation.events import Done, Event, WholeReply
 from gateway.generation.record import RequestRecord
 from gateway.generation.request import Generation
 from gateway.http.responses import GenerationResponse, Generator, send_whole
@@ -32,14 +32,14 @@ class ChoicesResponse(GenerationResponse):
         async with aclosing(self._events(record)) as events:
             async for event in events:
                 found[event.choice].append(event)
-        body = self._choices_writer.choices([Reply.collect(events) for events in found])
+        body = self._choices_writer.choices([WholeReply.collect(events) for events in found])
         await send_whole(body, self._choices_writer.json_type, send)
 
 
 async def choice_events(
     serving: Generator, generations: Sequence[Generation], record: RequestRecord
 ) -> AsyncGenerator[Event]:
-    """The events of all generations as they come, each with its choice; one Done for each. Raises ApiError."""
+    """The events of all generations as they come, each with its choice; one Done for each. Raises GatewayError."""
     arrived: asyncio.Queue[Event | Exception] = asyncio.Queue(len(generations))
     records = [record.part() for _ in generations]
 

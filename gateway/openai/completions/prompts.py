@@ -3,13 +3,13 @@ token ids for any of them."""
 
 from typing import Any, cast
 
-Prompt = str | tuple[int, ...]
+PromptInput = str | tuple[int, ...]
 """A text, which the model's chat template is put around as in Ollama; or token ids, which run as they are."""
 
 WRONG = "prompt must be a string, a list of token ids, or a list of such prompts"
 
 
-def read_prompts(value: Any) -> tuple[Prompt, ...]:
+def read_prompts(value: Any) -> tuple[PromptInput, ...]:
     """The prompts, one for each choice of the reply. Raises ValueError for any other form, and for an empty list."""
     if not isinstance(value, list):
         return (_read_prompt(value),)
@@ -21,7 +21,7 @@ def read_prompts(value: Any) -> tuple[Prompt, ...]:
     return tuple(map(_read_prompt, items))
 
 
-def _read_prompt(value: Any) -> Prompt:
+def _read_prompt(value: Any) -> PromptInput:
     if isinstance(value, str):
         return value
     items = cast("list[Any]", value if isinstance(value, list) else [])

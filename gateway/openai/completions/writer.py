@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.errors import ApiError, openai_error
-from gateway.generation.events import Delta, Done, Reply
+from gateway.errors import GatewayError, openai_error
+from gateway.generation.events import Delta, Done, WholeReply
 from gateway.golang.json import encode
 from gateway.openai.frames import (
     END,
@@ -54,16 +54,16 @@ class CompletionWriter:
             return last + END
         return last + sse({**self._object([]), "usage": total_usage(self._ended)}) + END
 
-    def error(self, error: ApiError) -> bytes:
+    def error(self, error: GatewayError) -> bytes:
         """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
         the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
         choice = {"text": "", "index": 0, "finish_reason": None}
         return sse({**self._object([choice]), "model": ""} | openai_error(error))
 
-    def reply(self, reply: Reply) -> bytes:
+    def reply(self, reply: WholeReply) -> bytes:
         return self.choices([reply])
 
-    def choices(self, replies: Sequence[Reply]) -> bytes:
+    def choices(self, replies: Sequence[WholeReply]) -> bytes:
         """A whole reply, one choice for each of `replies`."""
         self._created = int(time.time())
         whole: dict[str, Any] = {

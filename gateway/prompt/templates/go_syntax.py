@@ -9,7 +9,7 @@ from gotpl import TemplateError
 from gotpl.parse.nodes import ActionNode, FieldNode, IfNode, ListNode, RangeNode, TextNode, VariableNode
 from gotpl.parse.parser import parse_template
 
-from gateway.errors import ApiError
+from gateway.errors import internal
 
 FUNCTIONS = dict.fromkeys(("json", "currentDate", "yesterdayDate", "toTypeScriptType"), str)
 """Names that parse as functions; parsing calls none of them."""
@@ -60,7 +60,7 @@ class GoSyntax:
 
 @lru_cache(maxsize=PARSED)
 def parse_go(source: str) -> GoSyntax:
-    """Parses a template; one that shows neither messages nor a reply gets a reply at its end. Raises ApiError 500."""
+    """Parses a template; one that shows neither messages nor a reply gets a reply at its end. Raises GatewayError."""
     syntax = _parse(source)
     return syntax if syntax.uses("Messages") or syntax.uses("Response") else _parse(source + "{{ .Response }}")
 
@@ -69,7 +69,7 @@ def _parse(source: str) -> GoSyntax:
     try:
         parsed = parse_template(source, name="template", left_delimiter="{{", right_delimiter="}}", functions=FUNCTIONS)
     except (TemplateError, RecursionError) as error:
-        raise ApiError(500, f"template: {error}") from None
+        raise internal(f"template: {error}") from None
     return GoSyntax(source, parsed.root)
 
 

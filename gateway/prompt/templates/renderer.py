@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from gateway.errors import ApiError
+from gateway.errors import internal
 from gateway.prompt.templates.sandbox import HEADER
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
@@ -48,14 +48,14 @@ class TemplateRenderer:
             await _end(self._idle.pop())
 
     async def render(self, language: Language, template: str, variables: Mapping[str, Any]) -> str:
-        """The text of a template. Raises ApiError 500 with the template's own message, or that it took too much."""
+        """The text of a template. Raises GatewayError with the template's own message, or that it took too much."""
         question = orjson.dumps({"language": language, "template": template, "variables": variables})
         async with self._turns:
             answer = orjson.loads(await self._ask(question) or await self._ask(question) or PROCESS_DIED)
         if "error" in answer:
-            raise ApiError(500, f"template: {answer['error']}")
+            raise internal(f"template: {answer['error']}")
         if len(answer["text"]) > self._settings.template_max_output:
-            raise ApiError(500, "template: the output is too long")
+            raise internal("template: the output is too long")
         return answer["text"]
 
     async def _start_first(self) -> None:
@@ -74,7 +74,7 @@ class TemplateRenderer:
                 answer = await _exchange(process, question)
             return answer
         except TimeoutError:
-            raise ApiError(500, "template: it took too long to render") from None
+            raise internal("template: it took too long to render") from None
         except FAILURES as error:
             log.warning("a template process died", error=repr(error))
             return None

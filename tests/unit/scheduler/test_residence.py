@@ -305,7 +305,7 @@ def test_a_host_that_is_not_known_is_asked_who_it_is() -> None:
 def test_a_restarted_scheduler_adopts_the_workers_that_it_finds() -> None:
     drive = Drive(hosts=(), first_replica=100)
     drive.join("h", 7)
-    drive.give(events.WorkerSpoke(8, pb.WorkerStats()))
+    drive.give(events.WorkerReported(8, pb.WorkerStats()))
     assert drive.said() == ["identify worker 7", "identify worker 8"]
     drive.ready("a", replica=7, active=((1, 0),))
     drive.submit(2, "a")

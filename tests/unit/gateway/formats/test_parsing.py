@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ApiError
+from gateway.errors import GatewayError
 from gateway.formats.go_calls import GenericCalls
 from gateway.formats.hermes import HermesCalls
 from gateway.formats.reply_parser import ReplyParser
@@ -75,7 +75,7 @@ def test_a_call_without_its_closing_tag_counts() -> None:
     "text", ['<tool_call>{"name": "f", "argum', '<tool_call>{"name":"f","arguments":[]}</tool_call>']
 )
 def test_a_broken_call_is_an_error_not_a_wrong_result(text: str) -> None:
-    with pytest.raises(ApiError, match='invalid tool call arguments for "f"'):
+    with pytest.raises(GatewayError, match='invalid tool call arguments for "f"'):
         read(ReplyParser(calls=HermesCalls()), text, 4)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, GatewayError
 from gateway.generation.options import ContextBounds, Options, resolve_options
 
 BOUNDS = ContextBounds(default=4096, trained=8192)
@@ -47,10 +47,10 @@ def test_integers_truncate_toward_zero() -> None:
         ("stop", ["x", 1], "an array of strings"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_a_500(name: str, value: Any, kind: str) -> None:
-    with pytest.raises(ApiError) as caught:
+def test_a_value_of_the_wrong_type_is_refused(name: str, value: Any, kind: str) -> None:
+    with pytest.raises(GatewayError) as caught:
         resolved(**{name: value})
-    assert (caught.value.status, caught.value.message) == (500, f'option "{name}" must be of {kind}')
+    assert (caught.value.kind, caught.value.message) == (ErrorKind.MISTYPED, f'option "{name}" must be of {kind}')
 
 
 def test_unknown_and_legacy_options_have_no_effect() -> None:

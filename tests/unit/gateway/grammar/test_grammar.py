@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from support.gateway_world import BUNDLE, CHAT_TEMPLATE, CRIA
 
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, GatewayError
 from gateway.formats.chat_format import ChatFormat, Language
 from gateway.generation.options import ContextBounds, resolve_options
 from gateway.generation.request import Generation, Kind
 from gateway.grammar.answer import AnswerGrammars
 from gateway.grammar.reply_grammar import reply_grammar
 from gateway.grammar.schema import closed
-from gateway.prompt.builder import Draft, Prompt
-from gateway.prompt.tokenizer import Vocabulary
+from gateway.prompt.builder import Prompt, ResolvedRequest
+from gateway.prompt.tokenizer import Tokenizer
 from remuda.settings import Settings
 from workers.engine.grammar import GrammarError, Grammars
 from workers.engine.model import Model, ModelOptions
@@ -40,7 +40,7 @@ class Judge:
     """Tells what a worker would let the embedded model write."""
 
     def __init__(self) -> None:
-        self.vocabulary = Vocabulary(str(CRIA))
+        self.tokenizer = Tokenizer(str(CRIA))
         self._model = Model(ModelOptions(str(CRIA)), lambda fraction: None)
         self._grammars = Grammars(self._model.vocabulary)
 
@@ -48,7 +48,7 @@ class Judge:
         """Whether a reply may begin like this."""
         constraint = self._grammars.compile(grammar).result()
         try:
-            for token in self.vocabulary.tokenize(reply):
+            for token in self.tokenizer.tokenize(reply):
                 constraint.accept(token)
         except GrammarError:
             return False
@@ -65,13 +65,13 @@ def grammars() -> AnswerGrammars:
     return AnswerGrammars(Settings())
 
 
-async def allowed(judge: Judge, generation: Generation, *replies: str, **draft: Any) -> list[bool]:
+async def allowed(judge: Judge, generation: Generation, *replies: str, **resolved: Any) -> list[bool]:
     """Which of these beginnings of a reply are allowed."""
     answer = await AnswerGrammars(Settings()).rules(generation)
     assert answer is not None
-    prompt = Prompt(draft.pop("prompt", "Hi"), [], judge.vocabulary)
+    prompt = Prompt(resolved.pop("prompt", "Hi"), [], judge.tokenizer)
     options = resolve_options({}, {}, ContextBounds(default=2048, trained=2048, minimum=4))
-    whole = Draft(generation, BUNDLE, options, draft.pop("format", JINJA), draft.pop("think", True))
+    whole = ResolvedRequest(generation, BUNDLE, options, resolved.pop("format", JINJA), resolved.pop("think", True))
     grammar = reply_grammar(answer, whole, prompt).text
     return [judge.allows(grammar, reply) for reply in replies]
 
@@ -217,15 +217,15 @@ async def test_what_only_validates_is_passed_over(grammars: AnswerGrammars, sche
 async def test_a_schema_that_cannot_be_kept_to_is_refused_with_the_reason(
     grammars: AnswerGrammars, schema: Any, reason: str
 ) -> None:
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(GatewayError) as raised:
         await grammars.rules(replace(CHAT, format=schema))
-    assert raised.value.status == 400
+    assert raised.value.kind is ErrorKind.INVALID
     assert raised.value.message.startswith(f"invalid JSON schema in format: {reason}")
 
 
 async def test_a_schema_may_not_be_too_deep(grammars: AnswerGrammars) -> None:
     for schema in (DEEP, DEEP["items"]):
-        with pytest.raises(ApiError, match=r"invalid JSON schema in format: .*(deep|recursion)"):
+        with pytest.raises(GatewayError, match=r"invalid JSON schema in format: .*(deep|recursion)"):
             await grammars.rules(replace(CHAT, format=schema))
 
 
@@ -248,14 +248,14 @@ async def test_a_schema_may_not_be_too_deep(grammars: AnswerGrammars) -> None:
 async def test_a_grammar_that_is_none_is_refused_with_the_reason(
     grammars: AnswerGrammars, grammar: str, reason: str
 ) -> None:
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(GatewayError) as raised:
         await grammars.rules(Generation(Kind.CHAT, "cria", grammar=grammar))
-    assert raised.value.status == 400
+    assert raised.value.kind is ErrorKind.INVALID
     assert raised.value.message.startswith(f"invalid grammar: {reason}")
 
 
 async def test_why_a_grammar_is_refused_is_told_without_lark(grammars: AnswerGrammars) -> None:
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(GatewayError) as raised:
         await grammars.rules(Generation(Kind.CHAT, "cria", grammar='root ::= "a"{3,1}'))
     assert raised.value.message == "invalid grammar: range end must be >= start, got (3, 1)"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, GatewayError
 from gateway.http.body import parse_object
 from gateway.ollama.field_types import LONGEST_KEEP_ALIVE
 from gateway.ollama.schema import ChatRequest, GenerateRequest
@@ -48,13 +48,13 @@ def test_a_body_of_null_is_an_empty_request() -> None:
     ],
 )
 def test_a_bad_body_is_refused_in_the_words_of_go(body: bytes, text: str) -> None:
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(GatewayError) as caught:
         parse_object(GenerateRequest, body)
-    assert (caught.value.status, caught.value.message) == (400, text)
+    assert (caught.value.kind, caught.value.message) == (ErrorKind.INVALID, text)
 
 
 def test_content_that_is_a_list_is_refused() -> None:
-    with pytest.raises(ApiError, match=r"field ChatRequest\.messages\.content of type string"):
+    with pytest.raises(GatewayError, match=r"field ChatRequest\.messages\.content of type string"):
         parse_object(ChatRequest, b'{"messages": [{"role": "user", "content": [{"type": "text"}]}]}')
 
 

@@ -12,12 +12,12 @@ from backports import zstd
 from structlog.testing import capture_logs
 from support.gateway_world import BUNDLE, STOP, Call, World, world_in
 
-from gateway.errors import ApiError
+from gateway.errors import GatewayError
 from gateway.generation.options import ContextBounds, resolve_options
 from gateway.generation.record import RequestRecord
 from gateway.links.model_names import MAX_NAME, local_name
 from gateway.prompt.templates.go_syntax import parse_go
-from gateway.prompt.tokenizer import Vocabularies, Vocabulary
+from gateway.prompt.tokenizer import Tokenizer, Tokenizers
 from remuda.v1 import store_pb2
 
 GENERATE = {"model": "cria", "prompt": "hi", "stream": False}
@@ -65,7 +65,7 @@ async def test_a_reply_that_is_read_as_it_comes_has_no_limit(
 def test_a_name_that_is_too_long_is_refused_whatever_its_suffixes() -> None:
     suffixes = ":local" * (MAX_NAME // len(":local"))
     assert local_name(suffixes) == ""
-    with pytest.raises(ApiError, match=r"^invalid model name$"):
+    with pytest.raises(GatewayError, match=r"^invalid model name$"):
         local_name("a" * 7 + suffixes)
 
 
@@ -165,13 +165,13 @@ async def test_only_the_native_generate_tokenises_the_reply(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str, tokenised: int
 ) -> None:
     texts: list[str] = []
-    tokenize = Vocabularies.tokenize
+    tokenize = Tokenizers.tokenize
 
-    async def counting(self: Vocabularies, vocabulary: Vocabulary, text: str) -> list[int]:
+    async def counting(self: Tokenizers, tokenizer: Tokenizer, text: str) -> list[int]:
         texts.append(text)
-        return await tokenize(self, vocabulary, text)
+        return await tokenize(self, tokenizer, text)
 
-    monkeypatch.setattr(Vocabularies, "tokenize", counting)
+    monkeypatch.setattr(Tokenizers, "tokenize", counting)
     call = asyncio.create_task(world.client.post(path, json=GENERATE))
     world.push(await world.running(), "a", finished=STOP)
     assert (await call).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, GatewayError
 from gateway.generation.request import Generation, Kind, Message, ToolCall
 from gateway.http.body import parse_object
 from gateway.openai.schema import ChatCompletionRequest, CompletionRequest
@@ -31,10 +31,10 @@ def messages_of(*messages: dict[str, Any]) -> list[Message]:
     return list(chat(messages=messages).messages)
 
 
-def refusal(**body: Any) -> tuple[int, str]:
-    with pytest.raises(ApiError) as caught:
+def refusal(**body: Any) -> tuple[ErrorKind, str]:
+    with pytest.raises(GatewayError) as caught:
         chat(**body)
-    return caught.value.status, caught.value.message
+    return caught.value.kind, caught.value.message
 
 
 def test_a_plain_chat_takes_openais_temperature_and_top_p() -> None:
@@ -62,7 +62,7 @@ def test_keys_match_in_any_case_and_null_is_the_default() -> None:
 def test_stop_strings_of_other_types_are_skipped_in_chats_and_refused_in_completions() -> None:
     assert chat(stop=["a", 1, None, "b"]).options["stop"] == ["a", "b"]
     assert complete(stop=["a"]).options["stop"] == ["a"]
-    with pytest.raises(ApiError, match="invalid type for 'stop' field: float64"):
+    with pytest.raises(GatewayError, match="invalid type for 'stop' field: float64"):
         complete(stop=["a", 1])
 
 
@@ -174,19 +174,22 @@ def test_calls_go_with_the_last_part_and_ids_of_lists_are_lost() -> None:
     ],
 )
 def test_messages_without_a_native_form_are_refused(message: dict[str, Any], text: str) -> None:
-    assert refusal(messages=[message]) == (400, text)
+    assert refusal(messages=[message]) == (ErrorKind.INVALID, text)
 
 
 def test_a_chat_needs_messages_and_a_known_effort() -> None:
-    assert refusal(messages=[]) == (400, "[] is too short - 'messages'")
-    assert refusal(messages=None) == (400, "[] is too short - 'messages'")
+    assert refusal(messages=[]) == (ErrorKind.INVALID, "[] is too short - 'messages'")
+    assert refusal(messages=None) == (ErrorKind.INVALID, "[] is too short - 'messages'")
     choices = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
-    assert refusal(reasoning_effort="much") == (400, f'invalid reasoning value: "much" (must be {choices})')
+    assert refusal(reasoning_effort="much") == (
+        ErrorKind.INVALID,
+        f'invalid reasoning value: "much" (must be {choices})',
+    )
 
 
 @pytest.mark.parametrize("body", [{"stream": "no"}, {"messages": [{"tool_calls": [{"function": {"arguments": {}}}]}]}])
 def test_wrong_types_are_refused(body: dict[str, Any]) -> None:
-    assert refusal(**body)[0] == 400
+    assert refusal(**body)[0] is ErrorKind.INVALID
 
 
 def test_completions_always_send_penalties_and_take_zero_top_p_for_none() -> None:
@@ -219,13 +222,13 @@ def test_a_completion_has_one_generation_for_each_prompt(
 
 @pytest.mark.parametrize("prompt", [1, {}, True, [], [[]], ["a", 1], [1, "a"], [1.5], [[1, [2]]], [True]])
 def test_other_forms_of_a_prompt_are_refused(prompt: Any) -> None:
-    with pytest.raises(ApiError, match=r"^prompt must be a string") as caught:
+    with pytest.raises(GatewayError, match=r"^prompt must be a string") as caught:
         complete(prompt=prompt)
-    assert caught.value.status == 400
+    assert caught.value.kind is ErrorKind.INVALID
 
 
 def test_more_prompts_than_allowed_and_tokens_with_a_suffix_are_refused() -> None:
-    with pytest.raises(ApiError, match=r"^more than 1 prompts"):
+    with pytest.raises(GatewayError, match=r"^more than 1 prompts"):
         complete(prompt=["a", "b"])
-    with pytest.raises(ApiError, match=r"^suffix needs a prompt of text"):
+    with pytest.raises(GatewayError, match=r"^suffix needs a prompt of text"):
         complete(prompt=[1, 2], suffix="b")

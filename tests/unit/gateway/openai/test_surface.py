@@ -10,7 +10,7 @@ import openai
 import pytest
 from fastapi import FastAPI
 
-from gateway.errors import ApiError, on_api_error
+from gateway.errors import ErrorKind, GatewayError, internal, not_found, on_api_error, unavailable
 from gateway.generation.events import Delta, Done, Event
 from gateway.generation.record import RequestRecord
 from gateway.generation.request import Generation, ToolCall
@@ -26,14 +26,14 @@ HELLO = (Delta("Hel"), Delta("lo <b>"), STOP)
 
 
 class Script:
-    """Answers every generation with the same events; an ApiError among them is raised at its place."""
+    """Answers every generation with the same events; an GatewayError among them is raised at its place."""
 
-    def __init__(self, *events: Event | ApiError) -> None:
+    def __init__(self, *events: Event | GatewayError) -> None:
         self._events = events
 
     async def events(self, generation: Generation, record: RequestRecord) -> AsyncIterator[Event]:
         for event in self._events:
-            if isinstance(event, ApiError):
+            if isinstance(event, GatewayError):
                 raise event
             yield event
 
@@ -52,25 +52,25 @@ class Shelf:
             if model.name == name:
                 full_name = f"registry.ollama.ai/{model.namespace}/{model.name}"
                 return pb.ShowReply(bundle=pb.Bundle(full_name=full_name), modified_at_ns=model.modified_at_ns)
-        raise ApiError(404, f"model '{name}' not found")
+        raise not_found(f"model '{name}' not found")
 
 
 MODEL = pb.ModelSummary(name="cria:latest", modified_at_ns=1_700_000_000_999_999_999, namespace="library")
 
 
-def surface(*events: Event | ApiError, models: Sequence[pb.ModelSummary] = (MODEL,)) -> httpx.AsyncClient:
+def surface(*events: Event | GatewayError, models: Sequence[pb.ModelSummary] = (MODEL,)) -> httpx.AsyncClient:
     app = FastAPI()
-    app.add_exception_handler(ApiError, on_api_error)
+    app.add_exception_handler(GatewayError, on_api_error)
     app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20, max_prompts=3))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
 
 
-async def post(path: str, body: dict[str, Any], *events: Event | ApiError) -> httpx.Response:
+async def post(path: str, body: dict[str, Any], *events: Event | GatewayError) -> httpx.Response:
     async with surface(*events) as client:
         return await client.post(path, json=body)
 
 
-async def stream(path: str, body: dict[str, Any], *events: Event | ApiError) -> list[Any]:
+async def stream(path: str, body: dict[str, Any], *events: Event | GatewayError) -> list[Any]:
     """The events of a stream; the end marker as text."""
     reply = await post(path, {**body, "stream": True}, *events)
     assert reply.headers["content-type"] == "text/event-stream"
@@ -168,7 +168,7 @@ async def test_an_empty_reply_still_has_a_role() -> None:
 async def test_a_failure_in_a_stream_is_a_blank_chunk_with_the_error_and_no_end_marker(
     path: str, body: dict[str, Any]
 ) -> None:
-    chunks = await stream(path, body, Delta("x"), ApiError(500, "the worker died"))
+    chunks = await stream(path, body, Delta("x"), internal("the worker died"))
     assert len(chunks) == 2
     assert chunks[-1]["model"] == ""
     assert chunks[-1]["error"] == {"message": "the worker died", "type": "api_error", "param": None, "code": None}
@@ -223,7 +223,7 @@ async def test_each_of_several_prompts_is_a_choice_of_a_streamed_completion() ->
 
 
 async def test_one_prompt_that_fails_fails_the_request() -> None:
-    reply = await post("/completions", TEXT | {"prompt": ["p", "q"]}, Delta("x"), ApiError(503, "no"))
+    reply = await post("/completions", TEXT | {"prompt": ["p", "q"]}, Delta("x"), unavailable("no"))
     assert (reply.status_code, reply.json()["error"]["message"]) == (503, "no")
 
 
@@ -235,14 +235,21 @@ async def test_an_empty_prompt_loads_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
-    [(400, "invalid_request_error"), (404, "not_found_error"), (503, "api_error"), (500, "api_error")],
+    ("kind", "status", "name"),
+    [
+        (ErrorKind.INVALID, 400, "invalid_request_error"),
+        (ErrorKind.NOT_FOUND, 404, "not_found_error"),
+        (ErrorKind.BUSY, 503, "api_error"),
+        (ErrorKind.INTERNAL, 500, "api_error"),
+    ],
 )
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_errors_before_the_first_byte_have_openais_shape(status: int, kind: str, streamed: bool) -> None:
-    reply = await post("/chat/completions", CHAT | {"stream": streamed}, ApiError(status, "no"))
+async def test_errors_before_the_first_byte_have_openais_shape(
+    kind: ErrorKind, status: int, name: str, streamed: bool
+) -> None:
+    reply = await post("/chat/completions", CHAT | {"stream": streamed}, GatewayError(kind, "no"))
     assert reply.status_code == status
-    assert reply.json() == {"error": {"message": "no", "type": kind, "param": None, "code": None}}
+    assert reply.json() == {"error": {"message": "no", "type": name, "param": None, "code": None}}
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", ""])
@@ -308,7 +315,7 @@ async def test_openais_client_reads_whole_and_streamed_replies() -> None:
 
 async def test_openais_client_raises_its_own_errors() -> None:
     async with (
-        surface(ApiError(404, "model 'x' not found")) as http,
+        surface(not_found("model 'x' not found")) as http,
         openai.AsyncOpenAI(base_url=BASE, api_key="none", http_client=http, max_retries=0) as client,
     ):
         with pytest.raises(openai.NotFoundError, match="model 'x' not found"):

@@ -11,7 +11,7 @@ from support.gateway_world import BUNDLE, CRIA, FINISHED, STOP, World, world_in
 
 from gateway.generation.request import Message
 from gateway.prompt.images import divide, with_marks
-from gateway.prompt.tokenizer import Vocabulary
+from gateway.prompt.tokenizer import Tokenizer
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
 
@@ -50,7 +50,7 @@ async def work_of(world: World, path: str, body: dict[str, Any]) -> wire_pb2.Wor
 
 def shown(work: wire_pb2.Work) -> str:
     """The prompt as text, with the images' contents in curly brackets."""
-    text = Vocabulary(str(CRIA)).detokenize
+    text = Tokenizer(str(CRIA)).detokenize
     return "".join(f"{text(part.tokens)}{{{part.media.decode()}}}" for part in work.segments) + text(work.prompt)
 
 

@@ -10,7 +10,7 @@ from support.gateway_world import BUNDLE, FINISHED, STOP, World, world_in
 from support.scripted import BOS, write_scripted_model
 
 from gateway.prompt.infill import InfillMarks
-from gateway.prompt.tokenizer import Vocabulary
+from gateway.prompt.tokenizer import Tokenizer
 from remuda.v1 import store_pb2, wire_pb2
 
 MARKS = InfillMarks(prefix=1, suffix=2, middle=3, bos=0)
@@ -43,10 +43,10 @@ async def prompt_of(world: World, path: str, body: dict[str, Any]) -> list[int]:
 
 
 def expected(coder: Path, before: str, after: str) -> list[int]:
-    vocabulary = Vocabulary(str(coder))
-    marks = vocabulary.infill
+    tokenizer = Tokenizer(str(coder))
+    marks = tokenizer.infill
     assert marks is not None
-    written = [*vocabulary.tokenize_plain(before), marks.suffix, *vocabulary.tokenize_plain(after)]
+    written = [*tokenizer.tokenize_plain(before), marks.suffix, *tokenizer.tokenize_plain(after)]
     return [BOS, marks.prefix, *written, marks.middle]
 
 

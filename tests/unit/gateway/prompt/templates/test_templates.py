@@ -7,7 +7,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from gateway.errors import ApiError
+from gateway.errors import ErrorKind, GatewayError
 from gateway.generation.request import Generation, Kind, Message, ToolCall
 from gateway.prompt.conversation import go_variables_of, jinja_variables
 from gateway.prompt.templates.go_syntax import Tags, parse_go
@@ -87,9 +87,9 @@ async def test_arguments_serve_templates_that_want_an_object_and_those_that_want
 
 
 async def test_the_message_of_a_template_that_refuses_reaches_the_client(renderer: TemplateRenderer) -> None:
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(GatewayError) as caught:
         await jinja(renderer, "{{ raise_exception('roles must alternate') }}")
-    assert (caught.value.status, caught.value.message) == (500, "template: roles must alternate")
+    assert (caught.value.kind, caught.value.message) == (ErrorKind.INTERNAL, "template: roles must alternate")
 
 
 HOSTILE = [
@@ -112,9 +112,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("template", HOSTILE)
 async def test_a_hostile_template_ends_and_the_next_one_renders(renderer: TemplateRenderer, template: str) -> None:
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(GatewayError) as caught:
         await jinja(renderer, template)
-    assert caught.value.status == 500
+    assert caught.value.kind is ErrorKind.INTERNAL
     assert caught.value.message.startswith("template: ")
     assert "Traceback" not in caught.value.message
     assert await jinja(renderer, "{{ messages[0].content }}") == "hi"
@@ -141,7 +141,7 @@ async def test_a_template_process_that_was_killed_is_replaced(renderer: Template
     ['{{ define "a" }}{{ template "a" . }}{{ end }}{{ template "a" . }}', '{{ printf "%9999999999d" 1 }}', "{{ range"],
 )
 async def test_a_hostile_go_template_ends(renderer: TemplateRenderer, template: str) -> None:
-    with pytest.raises(ApiError, match="template: "):
+    with pytest.raises(GatewayError, match="template: "):
         await go(renderer, template)
 
 
