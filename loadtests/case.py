@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.report import Report
 
 
@@ -14,11 +14,11 @@ class Case:
 
     name: str
     help: str
-    run: Callable[[Options], Coroutine[Any, Any, Report]]
-    defaults: Options
+    run: Callable[[CaseOptions], Coroutine[Any, Any, Report]]
+    defaults: CaseOptions
     quick: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
-    def options(self, asked: Mapping[str, Any], *, quick: bool) -> Options:
+    def options(self, asked: Mapping[str, Any], *, quick: bool) -> CaseOptions:
         """The case's defaults, with what the command line names instead: None means that it does not."""
         base = self.defaults
         if quick:

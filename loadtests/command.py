@@ -121,7 +121,7 @@ def greedy_command(
     threads: Annotated[int, typer.Option(min=0, help="llama.cpp's threads; 0 = one per physical core.")] = 0,
 ) -> None:
     """Compares Remuda's greedy text with llama-server's, token for token. Exit code 1 when they differ."""
-    settings = greedy.Settings(model, tokens, prompts, list(numbers(concurrency)), threads)
+    settings = greedy.GreedySettings(model, tokens, prompts, list(numbers(concurrency)), threads)
     try:
         differences = finish(greedy.run(settings, Console()))
     except (CaseError, StoppedError) as error:

@@ -16,9 +16,9 @@ from loadtests import contenders
 from loadtests.children import Program, program
 from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server, one_gpu, worker_settings
 from loadtests.models import SHAPES, model_file
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.peer import llama_server, vocabularies
-from loadtests.report import Sample
+from loadtests.report import RoundFigures
 from loadtests.setup import Setup
 from remuda.settings import Settings
 from workers.cores import usable_cores
@@ -53,7 +53,9 @@ class Alone:
 
 
 @asynccontextmanager
-async def contest(options: Options, slots: int, context: int, *, with_floor: bool = False) -> AsyncGenerator[Contest]:
+async def contest(
+    options: CaseOptions, slots: int, context: int, *, with_floor: bool = False
+) -> AsyncGenerator[Contest]:
     """Makes or finds the model and the peer, starts who takes part, and stops them at the end."""
     setup = setup_of(options, slots, context)
     async with AsyncExitStack() as stack:
@@ -61,7 +63,7 @@ async def contest(options: Options, slots: int, context: int, *, with_floor: boo
         yield await enter(stack, setup, (options.only or EVERYBODY) - absent)
 
 
-def setup_of(options: Options, slots: int, context: int) -> Setup:
+def setup_of(options: CaseOptions, slots: int, context: int) -> Setup:
     """For so many slots of at least so much context, on the model that the options name, made if it is missing."""
     return Setup(
         model=str(model_file(SHAPES[options.model], vocabularies())),
@@ -104,19 +106,19 @@ def warn_if_busy() -> float:
 
 
 async def measure_rounds(
-    field: Contest, options: Options, case: str, one_round: Callable[[Server, int], Awaitable[dict[str, float]]]
-) -> list[Sample]:
+    field: Contest, options: CaseOptions, case: str, one_round: Callable[[Server, int], Awaitable[dict[str, float]]]
+) -> list[RoundFigures]:
     """Every server in turn, round after round; those that warm up (a negative index) leave no sample."""
-    samples: list[Sample] = []
+    samples: list[RoundFigures] = []
     for index in range(-options.warmup, options.rounds):
         for server in field.servers:
             values = await one_round(server, index)
             if index >= 0:
-                samples.append(Sample(case, server.name, index, values))
+                samples.append(RoundFigures(case, server.name, index, values))
     return samples
 
 
-def facts(options: Options, field: Contest | Alone) -> dict[str, Any]:
+def facts(options: CaseOptions, field: Contest | Alone) -> dict[str, Any]:
     """The conditions of a run, for its report."""
     setup = field.setup
     return {

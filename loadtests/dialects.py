@@ -46,7 +46,7 @@ class Ask(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class AnswerChunk:
     """One message of an answer. The counts come with the last one."""
 
     text: str = ""
@@ -64,7 +64,7 @@ class Dialect(Protocol):
 
     def body(self, ask: Ask) -> dict[str, Any]: ...
 
-    def read(self, line: bytes) -> Chunk | None: ...
+    def read(self, line: bytes) -> AnswerChunk | None: ...
 
 
 class Ollama:
@@ -79,13 +79,13 @@ class Ollama:
         body: dict[str, Any] = {"model": MODEL, "prompt": ask.prompt, "raw": True, "stream": True, "options": options}
         return body if ask.answer_schema is None else body | {"format": ask.answer_schema}
 
-    def read(self, line: bytes) -> Chunk | None:
+    def read(self, line: bytes) -> AnswerChunk | None:
         if not line.strip():
             return None
         answer = json_object(line)
         if "error" in answer:
-            return Chunk(error=str(answer["error"]))
-        return Chunk(
+            return AnswerChunk(error=str(answer["error"]))
+        return AnswerChunk(
             text=answer.get("response", ""),
             done=answer.get("done", False),
             tokens=answer.get("eval_count", 0),
@@ -104,16 +104,16 @@ class LlamaServer:
             request["json_schema"] = ask.answer_schema
         return SAMPLING | request | {"seed": ask.seed, "temperature": ask.temperature, "ignore_eos": ask.ignore_end}
 
-    def read(self, line: bytes) -> Chunk | None:
+    def read(self, line: bytes) -> AnswerChunk | None:
         kind, _, data = line.partition(b": ")
         if line.startswith((b"{", b"error")):
-            return Chunk(error=line.decode(errors="replace"))
+            return AnswerChunk(error=line.decode(errors="replace"))
         if kind != b"data":
             return None
         answer = json_object(data)
         if "error" in answer:
-            return Chunk(error=str(answer["error"]))
-        return Chunk(
+            return AnswerChunk(error=str(answer["error"]))
+        return AnswerChunk(
             text=answer.get("content", ""),
             token_ids=answer.get("tokens", []),
             done=answer.get("stop", False),

@@ -68,27 +68,27 @@ class DecodeClock:
 
 
 class EngineAlone:
-    """A replica and the frames that its worker would send."""
+    """A model's runner, and the frames that its worker would send."""
 
     def __init__(self, setup: Setup) -> None:
         log = EngineLog(verbose=False)
         loader = Loader(start_message(setup), Settings(), log, on_progress=lambda _: None, on_growth=lambda: None)
-        self._model, self._replica = loader.load()
+        self._model, self._runner = loader.load()
         self._clock = DecodeClock()
         sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._frames = sockets.socket(zmq.PULL)
         self._frames.bind(GATEWAY)
-        self._outbox = Outbox(sockets, self._model.vocabulary.piece)
+        self._runner.bind(Outbox(sockets, self._model.vocabulary.piece).send)
         self._jobs = 0
 
     def run(self, job: EngineJob) -> EngineResult:
         self._jobs += 1
         sequences = [self._sequence(job, number, prompt) for number, prompt in enumerate(job.prompts)]
         for sequence in sequences:
-            self._replica.add(sequence)
+            self._runner.add(sequence)
         before = self._drafts()
         result = EngineResult(step_ns=[], decode_ns=[], step_tokens=[], generated=[], drafted=0, accepted=0)
-        while self._replica.busy:
+        while self._runner.busy:
             self._step(sequences, result)
         while self._frames.poll(0):
             self._frames.recv()
@@ -101,7 +101,7 @@ class EngineAlone:
         tokens = sum(sequence.generated for sequence in sequences)
         self._clock.ns = 0
         began = time.perf_counter_ns()
-        self._replica.step(self._outbox.send)
+        self._runner.step()
         elapsed = time.perf_counter_ns() - began
         if counts:
             result.step_ns.append(elapsed)
@@ -117,7 +117,7 @@ class EngineAlone:
 
     def _drafts(self) -> tuple[int, int]:
         """Tokens drafted and accepted so far."""
-        counters = self._replica.counters
+        counters = self._runner.counters
         return counters.drafted_tokens, counters.accepted_tokens
 
 

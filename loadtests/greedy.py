@@ -24,7 +24,7 @@ SHOWN = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class GreedySettings:
     """What is compared, on a shape of loadtests/models.py or a GGUF file: the first `prompts` of the texts, `tokens`
     each, at each number of requests at once."""
 
@@ -35,7 +35,7 @@ class Settings:
     threads: int
 
 
-async def run(settings: Settings, console: Console) -> int:
+async def run(settings: GreedySettings, console: Console) -> int:
     """Prints every difference and a summary; returns the number of differences."""
     setup = Setup(
         model=str(model_path(settings.model)),
@@ -62,7 +62,7 @@ def model_path(name: str) -> Path:
     return model_file(SHAPES[name], vocabularies()) if name in SHAPES else Path(name).resolve()
 
 
-async def answers(server: Server, settings: Settings, concurrency: int) -> list[Stream]:
+async def answers(server: Server, settings: GreedySettings, concurrency: int) -> list[Stream]:
     """The answers to all prompts, so many at a time."""
     asks = [
         Ask(prompt=prompt, tokens=settings.tokens, temperature=0, ignore_end=False)

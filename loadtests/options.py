@@ -8,7 +8,7 @@ class OptionError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CaseOptions:
     """The same for every case; what a case has no use for it does not read."""
 
     model: str

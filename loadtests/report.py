@@ -21,7 +21,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RoundFigures:
     """One contender's figures in one round of one case, such as "8 streams"."""
 
     case: str
@@ -59,7 +59,7 @@ class Report:
     title: str
     figures: tuple[Figure, ...]
     facts: Mapping[str, Any]
-    samples: list[Sample]
+    samples: list[RoundFigures]
     aims: tuple[Aim, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
 

@@ -13,9 +13,9 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import Contest, contest, facts
 from loadtests.dialects import Ask
 from loadtests.measurement import Measurement, StreamError, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 TOKENS_PER_ITEM = 16
 """An item of the list has more: its keys and punctuation alone do."""
@@ -52,27 +52,27 @@ def schema(tokens: int) -> dict[str, Any]:
     }
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     """In every round, for every number of streams, each server without a schema and with one."""
-    samples: list[Sample] = []
+    samples: list[RoundFigures] = []
     context = options.prompt_tokens + options.tokens + 64
     async with contest(options, max(*options.streams, options.slots), context) as field:
         for index in range(-options.warmup, options.rounds):
             for count in options.streams:
                 found = await one_round(field, options, count, index)
                 if index >= 0:
-                    samples += [Sample(label(count), name, index, values) for name, values in found.items()]
+                    samples += [RoundFigures(label(count), name, index, values) for name, values in found.items()]
         title = f"JSON schema, model {options.model}"
         return Report(title, FIGURES, facts(options, field), samples, aims(options))
 
 
-def aims(options: Options) -> tuple[Aim, ...]:
+def aims(options: CaseOptions) -> tuple[Aim, ...]:
     cases = [label(count) for count in options.streams]
     shares = [Aim(case, REMUDA, "share", at_least=0.9) for case in cases]
     return (*shares, *(Aim(case, REMUDA, "decode_rate", PEER, at_least=2) for case in cases))
 
 
-async def one_round(field: Contest, options: Options, streams: int, index: int) -> dict[str, dict[str, float]]:
+async def one_round(field: Contest, options: CaseOptions, streams: int, index: int) -> dict[str, dict[str, float]]:
     prompts = fresh_prompts(2 * streams, options.prompt_tokens, options.seed, "constrained", streams, index)
     free = [
         Ask(prompt=prompt, tokens=options.tokens, seed=options.seed + number) for number, prompt in enumerate(prompts)
@@ -112,14 +112,14 @@ CASES = (
         "constrained",
         "Answers under a JSON schema against free ones, and against llama-server's.",
         run,
-        Options("small", streams=(8,), tokens=96),
+        CaseOptions("small", streams=(8,), tokens=96),
         quick={"streams": (2,), "tokens": 32},
     ),
     Case(
         "constrained-large-vocab",
         "The same with 128k tokens of vocabulary, where masks are largest.",
         run,
-        Options("large-vocab", streams=(8,), tokens=96),
+        CaseOptions("large-vocab", streams=(8,), tokens=96),
         quick={"streams": (2,), "tokens": 32},
     ),
 )

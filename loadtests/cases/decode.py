@@ -9,9 +9,9 @@ from loadtests.contest import Contest, contest, facts
 from loadtests.dialects import Ask
 from loadtests.floor import FloorJob
 from loadtests.measurement import Measurement, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 FIGURES = (
     Figure("rate", "tokens/s", as_ratio=True),
@@ -36,9 +36,9 @@ def aims(over_peer: dict[int, float], over_floor: float) -> tuple[Aim, ...]:
 AIMS = {"small": aims({1: 1.0, 8: 1.05, 32: 1.1}, 0.97), "large-vocab": aims({8: 1.5, 32: 1.5}, 0.92)}
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     """Round-robin: in every round, for every number of streams, each contender in turn with the same prompts."""
-    samples: list[Sample] = []
+    samples: list[RoundFigures] = []
     context = options.prompt_tokens + options.tokens + 64
     slots = max(*options.streams, options.slots)
     async with contest(options, slots, context, with_floor=True) as field:
@@ -46,12 +46,12 @@ async def run(options: Options) -> Report:
             for count in options.streams:
                 found = await one_round(field, options, count, index)
                 if index >= 0:
-                    samples += [Sample(label(count), name, index, values(found, name)) for name in found]
+                    samples += [RoundFigures(label(count), name, index, values(found, name)) for name in found]
         title = f"Decode, model {options.model}"
         return Report(title, FIGURES, facts(options, field), samples, AIMS.get(options.model, ()))
 
 
-async def one_round(field: Contest, options: Options, streams: int, index: int) -> dict[str, Measurement]:
+async def one_round(field: Contest, options: CaseOptions, streams: int, index: int) -> dict[str, Measurement]:
     """Each contender's figures for `streams` streams. Warm-up rounds have negative indices."""
     prompts = fresh_prompts(streams, options.prompt_tokens, options.seed, streams, index)
     found: dict[str, Measurement] = {}
@@ -81,14 +81,14 @@ CASES = (
         "engine",
         "Concurrent streams against llama-server and the raw llama_decode floor.",
         run,
-        Options("small", streams=(1, 8, 32)),
+        CaseOptions("small", streams=(1, 8, 32)),
         quick={"streams": (1, 4)},
     ),
     Case(
         "engine-large-vocab",
         "The same where sampling dominates: 128k tokens of vocabulary over little else.",
         run,
-        Options("large-vocab", streams=(8, 32)),
+        CaseOptions("large-vocab", streams=(8, 32)),
         quick={"streams": (4,)},
     ),
 )

@@ -9,7 +9,7 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import longest_gap, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report
 
@@ -30,7 +30,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     streams = options.only_streams
     case = f"{options.prompt_tokens} among {streams}"
     aims = (Aim(case, REMUDA, "steps", at_most=3), Aim(case, REMUDA, "gap", PEER, at_most=1))
@@ -44,7 +44,7 @@ async def run(options: Options) -> Report:
         return Report(f"Long prompt, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, float]:
     """The running streams have no end of their own: they are hung up on when the long prompt is answered."""
     (long,) = fresh_prompts(1, options.prompt_tokens, options.seed, "long", index)
     short = fresh_prompts(streams, SHORT_PROMPT, options.seed, "short", index)
@@ -82,6 +82,6 @@ CASE = Case(
     "long-prompt",
     "A long prompt arrives among running streams: the longest gap between two of their tokens.",
     run,
-    Options("medium", streams=(8,), rounds=3, warmup=0, tokens=8192, prompt_tokens=8192),
+    CaseOptions("medium", streams=(8,), rounds=3, warmup=0, tokens=8192, prompt_tokens=8192),
     quick={"streams": (2,), "tokens": 1000, "prompt_tokens": 1000},
 )

@@ -7,9 +7,9 @@ again, and attend to the streams' own cells only; a prompt in the same batch sav
 from loadtests.case import Case
 from loadtests.contest import Alone, alone, facts, setup_of
 from loadtests.measurement import NS
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.policies import STREAM_PROMPT, PolicyJob, PolicyResult
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 CHUNK = 32
 """Prompt tokens for each token of a stream."""
@@ -25,9 +25,9 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     """With a prompt that has just begun, and with one that has `prompt_tokens` already."""
-    samples: list[Sample] = []
+    samples: list[RoundFigures] = []
     prompt = options.prompt_tokens + options.tokens * CHUNK
     setup = setup_of(options, max(options.streams) + 2, max(prompt, STREAM_PROMPT + options.tokens))
     jobs = [(streams, depth) for streams in options.streams for depth in (0, options.prompt_tokens)]
@@ -37,7 +37,7 @@ async def run(options: Options) -> Report:
                 case = f"{streams} streams, prompt at {depth}"
                 found = await one_round(program, policies(streams, depth, options.tokens))
                 if index >= 0:
-                    samples += [Sample(case, name, index, values) for name, values in found.items()]
+                    samples += [RoundFigures(case, name, index, values) for name, values in found.items()]
         known = facts(options, program) | {"prompt tokens for a token of a stream": CHUNK}
         title = f"Prompts in the streams' batches or in their own, model {options.model}"
         return Report(title, FIGURES, known, samples, pairs=tuple((name, MIXED) for name in IN_TURN))
@@ -68,6 +68,6 @@ CASE = Case(
     "mixed-steps",
     "Prompts beside running streams: mixed batches against decode-only ones with prompt batches in between.",
     run,
-    Options("medium", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
+    CaseOptions("medium", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
     quick={"streams": (2,), "tokens": 8, "prompt_tokens": 256},
 )

@@ -13,7 +13,7 @@ from loadtests.contenders import REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import decode_rate, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report
 
@@ -29,7 +29,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     busy = options.only_streams
     case = f"{busy} of {options.slots} slots"
     aims = (Aim(case, REMUDA, "share", at_least=0.95, at_most=1.05),)
@@ -40,7 +40,7 @@ async def run(options: Options) -> Report:
         return Report(f"Occupancy, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, busy: int, index: int) -> dict[str, float]:
+async def one_round(server: Server, options: CaseOptions, busy: int, index: int) -> dict[str, float]:
     """Streams on all slots, of which only the chosen ones last; then the same number by themselves."""
     slots = options.slots
     chosen = set(random.Random(repr((options.seed, index))).sample(range(slots), busy))
@@ -56,7 +56,7 @@ async def one_round(server: Server, options: Options, busy: int, index: int) -> 
     return {"scattered": rates[0], "dense": rates[1], "share": rates[0] / rates[1] if rates[1] else 0.0}
 
 
-def ask(options: Options, prompt: str, number: int, long: bool) -> Ask:
+def ask(options: CaseOptions, prompt: str, number: int, long: bool) -> Ask:
     return Ask(prompt=prompt, tokens=options.tokens if long else SHORT, seed=options.seed + number)
 
 
@@ -70,6 +70,6 @@ CASE = Case(
     "occupancy",
     "Some of the slots busy at random places, against as many dense ones.",
     run,
-    Options("medium", streams=(11,), tokens=192, slots=32),
+    CaseOptions("medium", streams=(11,), tokens=192, slots=32),
     quick={"streams": (3,), "slots": 8, "tokens": 96},
 )

@@ -9,7 +9,7 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import nonsense
 from loadtests.report import Figure, Report
 
@@ -24,7 +24,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     streams = options.only_streams
     case = f"{streams} after one"
     aims = (Aim(case, REMUDA, "ttft", PEER, at_most=0.05),)
@@ -38,7 +38,7 @@ async def run(options: Options) -> Report:
         return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, float]:
     source = random.Random(repr((options.seed, "prefix", index)))
     prefix = nonsense(source, options.prompt_tokens)
     asks = [Ask(prompt=f"{prefix} {nonsense(source, TAIL)}", tokens=options.tokens) for _ in range(streams + 1)]
@@ -53,6 +53,6 @@ CASE = Case(
     "prefix",
     "Many requests with a common prefix behind one that filled the cache: time to first token.",
     run,
-    Options("medium", streams=(31,), rounds=3, warmup=0, tokens=8, prompt_tokens=1300),
+    CaseOptions("medium", streams=(31,), rounds=3, warmup=0, tokens=8, prompt_tokens=1300),
     quick={"streams": (5,), "tokens": 4, "prompt_tokens": 200},
 )

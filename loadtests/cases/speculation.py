@@ -15,9 +15,9 @@ from loadtests.contest import alone, contest, facts, setup_of
 from loadtests.dialects import Ask
 from loadtests.engine_alone import EngineJob, EngineResult
 from loadtests.measurement import StreamError, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 DRAFT = 8
 OFF, CHOICE, ON = "no drafting", "Remuda's choice", f"drafts of {DRAFT}"
@@ -32,13 +32,13 @@ FIGURES = (
 )
 
 
-def texts(options: Options) -> dict[str, str]:
+def texts(options: CaseOptions) -> dict[str, str]:
     """The models by what they say."""
     return {"repeating": f"{options.model}-looping", "not repeating": options.model}
 
 
-async def run(options: Options) -> Report:
-    samples: list[Sample] = []
+async def run(options: CaseOptions) -> Report:
+    samples: list[RoundFigures] = []
     known: dict[str, Any] = {}
     context = options.prompt_tokens + options.tokens + 64
     for text, model in texts(options).items():
@@ -51,7 +51,7 @@ async def run(options: Options) -> Report:
                     found = await one_round(server, here, count, index)
                     if index >= 0:
                         samples += [
-                            Sample(f"{text}, {label(count)}", name, index, values | drafts[count, name])
+                            RoundFigures(f"{text}, {label(count)}", name, index, values | drafts[count, name])
                             for name, values in found.items()
                         ]
             known = facts(here, field) | {"model": options.model}
@@ -59,7 +59,7 @@ async def run(options: Options) -> Report:
     return Report(f"Drafting, model {options.model}", FIGURES, known, samples, aims(options), pairs)
 
 
-def aims(options: Options) -> tuple[Aim, ...]:
+def aims(options: CaseOptions) -> tuple[Aim, ...]:
     """It never costs much, and pays where text repeats itself."""
     lows = {"repeating": 1.2, "not repeating": 0.97}
     return tuple(
@@ -69,7 +69,7 @@ def aims(options: Options) -> tuple[Aim, ...]:
     )
 
 
-async def acceptance(options: Options, context: int) -> dict[tuple[int, str], dict[str, float]]:
+async def acceptance(options: CaseOptions, context: int) -> dict[tuple[int, str], dict[str, float]]:
     """What the engine itself counts, by the number of streams and the kind of drafting. Raises StreamError where
     drafting changes the text."""
     found: dict[tuple[int, str], dict[str, float]] = {}
@@ -100,7 +100,7 @@ def shares(result: EngineResult, streams: int) -> dict[str, float]:
     return {"per_step": per_step, "drafted": result.drafted, "accepted": result.accepted / result.drafted}
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, dict[str, float]]:
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, dict[str, float]]:
     """Fresh prompts for every kind of drafting."""
     found: dict[str, dict[str, float]] = {}
     for number, (name, draft) in enumerate(DRAFTS.items()):
@@ -112,7 +112,7 @@ async def one_round(server: Server, options: Options, streams: int, index: int) 
     return found
 
 
-def prompts(options: Options, streams: int, index: int) -> list[str]:
+def prompts(options: CaseOptions, streams: int, index: int) -> list[str]:
     return fresh_prompts(streams, options.prompt_tokens, options.seed, "speculation", streams, index)
 
 
@@ -120,6 +120,6 @@ CASE = Case(
     "speculation",
     "Greedy streams with drafting and without, of text that repeats itself and of text that does not.",
     run,
-    Options("small", streams=(1, 4), tokens=256),
+    CaseOptions("small", streams=(1, 4), tokens=256),
     quick={"streams": (1, 2), "tokens": 120},
 )

@@ -150,11 +150,12 @@ def told(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
         for piece in pieces:
             result[piece.request.key.request_id] += piece.logprobs
 
+    run.engine.bind(take)
     for number in numbers:
         see(run, number, seed=number, predict=110)
     end = time.monotonic() + PATIENCE_S
     while run.engine.busy and time.monotonic() < end:
-        run.engine.step(take)
+        run.engine.step()
     return result
 
 

@@ -96,10 +96,11 @@ class Embedder:
         self._turns: deque[EmbeddingJob] = deque()  # those with inputs that are in no batch yet, the next one first
         self._unfinished: list[Member] = []  # a long input that the next batch goes on with
         self._fresh: list[tuple[Member, NDArray[np.float32]]] = []
+        self._meanwhile: Callable[[list[Vectors]], None]  # set by `bind`
         self.computed_tokens = 0  # since the start
         self.token_cost = 0.0  # nanoseconds, of late
 
-    # ---- what the replica calls ----
+    # ---- what the runner calls ----
 
     @property
     def jobs(self) -> list[SequenceKey]:
@@ -129,9 +130,13 @@ class Embedder:
             self._batch = Batch(self._context.batch_tokens)
         return self._context
 
-    def step(self, meanwhile: Callable[[list[Vectors]], None], room: int) -> None:
-        """Computes one batch of about `room` tokens: more where an input is longer and has to be whole. `meanwhile` is
-        called while it computes, and afterwards with what it gave."""
+    def bind(self, meanwhile: Callable[[list[Vectors]], None]) -> None:
+        """Sets the callback that runs while a batch computes, and gets its vectors afterwards. Called before the first
+        step."""
+        self._meanwhile = meanwhile
+
+    def step(self, room: int) -> None:
+        """Computes one batch of about `room` tokens: more where an input is longer and has to be whole."""
         try:
             context = self.open()
         except LoadError as error:
@@ -141,8 +146,8 @@ class Embedder:
             room = min(room, context.batch_tokens)
             members = self._choose(context, room)
             if members:
-                self._compute(context, members, self._pack(context, members, room), meanwhile)
-        meanwhile(self._collect())
+                self._compute(context, members, self._pack(context, members, room))
+        self._meanwhile(self._collect())
 
     # ---- the parts of a step ----
 
@@ -179,15 +184,9 @@ class Embedder:
             packing.add(member, min(len(member.pending), room) if context.splits else len(member.pending))
         return packing
 
-    def _compute(
-        self,
-        context: EmbeddingContext,
-        members: list[Member],
-        packing: Packing,
-        meanwhile: Callable[[list[Vectors]], None],
-    ) -> None:
+    def _compute(self, context: EmbeddingContext, members: list[Member], packing: Packing) -> None:
         packing.write(self._batch)
-        self._companion.start(lambda: meanwhile([]))
+        self._companion.start(lambda: self._meanwhile([]))
         began = time.monotonic_ns()
         result = context.compute(self._batch)
         elapsed = time.monotonic_ns() - began

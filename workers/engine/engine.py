@@ -10,6 +10,7 @@ from workers.engine.admission import Admission, Limits
 from workers.engine.batch import Plan, plan_decodes, plan_prompts
 from workers.engine.companion import Companion
 from workers.engine.context import Context
+from workers.engine.counters import Counters
 from workers.engine.drafting.drafter import Drafter
 from workers.engine.drafting.speculation import Speculation
 from workers.engine.grammar import Grammars
@@ -18,7 +19,7 @@ from workers.engine.model import Model
 from workers.engine.pace import Pace
 from workers.engine.parking import Parking
 from workers.engine.picking import Picker
-from workers.engine.pieces import Piece, Taken, piece_of
+from workers.engine.pieces import PickedTokens, Piece, piece_of
 from workers.engine.preparation import Preparation
 from workers.engine.rows import Batch
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
@@ -29,7 +30,7 @@ CONTEXT_RESERVE = 4
 """Tokens that a context shift leaves room for beside what it keeps, as llama-server does."""
 
 Meanwhile: TypeAlias = Callable[[list[Piece]], None]
-"""Gets the pieces of the step before while a step computes."""
+"""Gets the pieces of the step before while a step computes, in the companion's thread. It may add and cancel."""
 
 ABORTED = 2
 NO_CELLS = 1
@@ -49,21 +50,6 @@ class EngineOptions:
     draft_rows: int = 0  # for all sequences of a step together
     checkpoint_interval: int = 1024
     adapters_kept: int = 16  # LoRA adapters, beyond which those that nobody uses are not kept loaded
-
-
-@dataclass(slots=True)
-class Counters:
-    """Since the start, and what is parked now."""
-
-    prefill_tokens: int = 0
-    decode_tokens: int = 0  # all that were generated
-    decode_steps: int = 0  # that gave running streams their next tokens
-    cached_tokens: int = 0  # of prompts, not computed because the KV cache held them
-    drafted_tokens: int = 0
-    accepted_tokens: int = 0
-    preemptions: int = 0
-    parked_bytes: int = 0
-    parked_states: int = 0
 
 
 class Engine:
@@ -97,9 +83,10 @@ class Engine:
         self._turns = Turns()
         self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
         self._computing: list[Sequence] = []  # in the decode that runs
-        self._taken: list[Taken] = []  # not handed out yet
+        self._picked: list[PickedTokens] = []  # not handed out yet
         self._prompts_computed = False  # by the step before
-        self._counters = Counters()
+        self._meanwhile: Meanwhile  # set by `bind`
+        self._prefill_tokens = self._decode_tokens = self._decode_steps = 0  # since the start
         self.pace = Pace(options.max_gap, options.prefill_chunk)
 
     # ---- what the worker calls ----
@@ -124,17 +111,21 @@ class Engine:
 
     @property
     def counters(self) -> Counters:
-        counters = self._counters
-        counters.cached_tokens = self._admission.cached_tokens
-        counters.preemptions = self._admission.preemptions
-        counters.drafted_tokens = self._speculation.drafted
-        counters.accepted_tokens = self._speculation.accepted
-        counters.parked_bytes, counters.parked_states = self._parking.bytes, len(self._parking)
-        return counters
+        return Counters(
+            prefill_tokens=self._prefill_tokens,
+            decode_tokens=self._decode_tokens,
+            decode_steps=self._decode_steps,
+            cached_tokens=self._admission.cached_tokens,
+            drafted_tokens=self._speculation.drafted,
+            accepted_tokens=self._speculation.accepted,
+            preemptions=self._admission.preemptions,
+            parked_bytes=self._parking.bytes,
+            parked_states=len(self._parking),
+        )
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token stands for."""
-        return self._vocabulary.piece(token)
+    def bind(self, meanwhile: Meanwhile) -> None:
+        """Sets the callback that gets the pieces. Called before the first step."""
+        self._meanwhile = meanwhile
 
     def alive(self) -> list[SequenceKey]:
         """The sequences that have not ended."""
@@ -151,9 +142,8 @@ class Engine:
             self._alive[key].end(FinishReason.CANCELLED)
             self._abort_unwanted()
 
-    def step(self, meanwhile: Meanwhile) -> bool:
-        """One decode. While it computes, `meanwhile` gets the pieces of the step before; it may add and cancel.
-        False when there was nothing to compute."""
+    def step(self) -> bool:
+        """Computes one decode. Returns False when there was nothing to compute."""
         self._admission.admit()
         for sequence in self._slots:
             self._shift_if_full(sequence)
@@ -162,62 +152,62 @@ class Engine:
         prefilling = [sequence for sequence in group if not sequence.decoding]
         if prefilling and not (decoding and self._prompts_computed):
             self._prompts_computed = True
-            self._step_of_prompts(prefilling, beside_streams=bool(decoding), meanwhile=meanwhile)
+            self._step_of_prompts(prefilling, beside_streams=bool(decoding))
         elif decoding:
             self._prompts_computed = False
-            self._step_of_decodes(decoding, meanwhile)
+            self._step_of_decodes(decoding)
         else:
-            meanwhile(self._collect())
+            self._meanwhile(self._collect())
             return False
         return True
 
     # ---- the kinds of step ----
 
-    def _step_of_decodes(self, decoding: list[Sequence], meanwhile: Meanwhile) -> None:
+    def _step_of_decodes(self, decoding: list[Sequence]) -> None:
         """The next token of every stream, and more where drafts are right."""
         began = time.monotonic_ns()
         self._speculation.propose(decoding, self._context.batch_tokens - len(decoding), self.pace.affordable)
         plan = plan_decodes(decoding)
         drafted = len(plan.tokens) > len(decoding)
-        elapsed = self._decode(plan, meanwhile)
-        self._counters.decode_steps += 1
+        elapsed = self._decode(plan)
+        self._decode_steps += 1
         if elapsed and not drafted:
             self.pace.observe_decode(elapsed, len(decoding))
         if elapsed:
-            tokens = sum(len(taken.tokens) for taken in self._taken)
+            tokens = sum(len(picked.tokens) for picked in self._picked)
             self._speculation.observe(len(decoding), tokens, time.monotonic_ns() - began)
 
-    def _step_of_prompts(self, prefilling: list[Sequence], *, beside_streams: bool, meanwhile: Meanwhile) -> None:
+    def _step_of_prompts(self, prefilling: list[Sequence], *, beside_streams: bool) -> None:
         """Chunks of prompts, or a piece of an image or sound: as long as streams can wait, where there are any."""
         batch_tokens = self._context.batch_tokens
         room = min(batch_tokens, self.pace.chunk(len(prefilling))) if beside_streams else batch_tokens
         eldest = min(prefilling, key=lambda sequence: sequence.timings.prefill_began)
         if eldest.span is not None:
-            self._step_of_span(eldest, room, meanwhile)
+            self._step_of_span(eldest, room)
             return
         plan = plan_prompts([sequence for sequence in prefilling if sequence.span is None], room)
-        elapsed = self._decode(plan, meanwhile)
+        elapsed = self._decode(plan)
         if elapsed:
-            self._counters.prefill_tokens += plan.chunk_tokens
+            self._prefill_tokens += plan.chunk_tokens
             self.pace.observe_prompts(elapsed, plan.chunk_tokens)
             for sequence, _ in plan.chunks:
                 self._admission.checkpoint(sequence)
 
-    def _decode(self, plan: Plan, meanwhile: Meanwhile) -> int:
+    def _decode(self, plan: Plan) -> int:
         """Decodes a batch, and picks a token for each row that wants one. The nanoseconds that the decode took, 0 =
         it gave nothing."""
         sequences = [sequence for sequence, _ in plan.chunks]
         plan.write(self._batch)
-        elapsed = self._compute(sequences, lambda: self._context.decode(self._batch), meanwhile)
+        elapsed = self._compute(sequences, lambda: self._context.decode(self._batch))
         if not elapsed:
             return 0
         plan.advance()
-        self._taken = self._picker.pick(plan)
+        self._picked = self._picker.pick(plan)
         self._speculation.follow(plan)
-        self._counters.decode_tokens += sum(len(taken.tokens) for taken in self._taken)
+        self._decode_tokens += sum(len(picked.tokens) for picked in self._picked)
         return elapsed
 
-    def _step_of_span(self, sequence: Sequence, room: int, meanwhile: Meanwhile) -> None:
+    def _step_of_span(self, sequence: Sequence, room: int) -> None:
         """Puts a piece of an image or sound into the KV cache, of at most `room` cells; all of it, where its cells look
         at each other."""
         span, context = sequence.span, self._context
@@ -229,18 +219,18 @@ class Engine:
             place = sequence.position, sequence.slot
             return context.compute(lambda: decode_cells(context.pointer, span, cells, *place))
 
-        elapsed = self._compute([sequence], decode, meanwhile)
+        elapsed = self._compute([sequence], decode)
         if elapsed:
             sequence.computed += len(cells)
-            self._counters.prefill_tokens += len(cells)
+            self._prefill_tokens += len(cells)
             self.pace.observe_prompts(elapsed, len(cells))
 
-    def _compute(self, sequences: list[Sequence], decode: Callable[[], int], meanwhile: Meanwhile) -> int:
+    def _compute(self, sequences: list[Sequence], decode: Callable[[], int]) -> int:
         """Decodes; while that runs, the host's work for the step before is done, and masks for this one. The
         nanoseconds that it took, 0 = it gave nothing."""
 
         def work() -> None:
-            meanwhile(self._collect())
+            self._meanwhile(self._collect())
             self._abort_unwanted()
             for sequence in sequences:
                 if sequence.constraint is not None:
@@ -249,7 +239,7 @@ class Engine:
                     sequence.drafting.lookup.index(sequence.tokens)
 
         def listen() -> None:
-            meanwhile([])
+            self._meanwhile([])
             self._abort_unwanted()
 
         self._computing = sequences
@@ -319,12 +309,12 @@ class Engine:
 
     def _collect(self) -> list[Piece]:
         """Text for the tokens of the last step, and the ends of sequences."""
-        pieces = [piece_of(taken, self._vocabulary) for taken in self._taken]
-        fresh = {taken.sequence.key for taken in self._taken}
+        pieces = [piece_of(picked, self._vocabulary) for picked in self._picked]
+        fresh = {picked.sequence.key for picked in self._picked}
         for sequence in self._alive.values():
             if sequence.finish is not None and sequence.key not in fresh:
                 pieces.append(Piece(sequence, (), sequence.text.end(), ended=True))
-        self._taken.clear()
+        self._picked.clear()
         for piece in pieces:
             if piece.ended:
                 del self._alive[piece.request.key]

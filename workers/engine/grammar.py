@@ -27,7 +27,7 @@ class GrammarError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class AllowedTokens:
     """The tokens that may come next: these alone, or all but these, whichever are fewer. So a row of logits, which is
     read on the way of every step, is changed in a few places only."""
 
@@ -35,7 +35,7 @@ class Allowed:
     alone: bool
 
     @classmethod
-    def of(cls, mask: NDArray[np.int32], vocabulary_size: int) -> "Allowed":
+    def of(cls, mask: NDArray[np.int32], vocabulary_size: int) -> "AllowedTokens":
         """From llguidance's mask, one bit for each token."""
         bits = np.unpackbits(mask.view(np.uint8), count=vocabulary_size, bitorder="little").view(np.bool_)
         alone = 2 * int(np.count_nonzero(bits)) < vocabulary_size
@@ -57,7 +57,7 @@ class Constraint:
     def __init__(self, matcher: LLMatcher, vocabulary_size: int) -> None:
         self._matcher = matcher
         self._mask: NDArray[np.int32] = np.zeros((vocabulary_size + 31) // 32, np.int32)
-        self._allowed: list[Allowed] = []  # next, and after each token of the draft
+        self._allowed: list[AllowedTokens] = []  # next, and after each token of the draft
         self._vocabulary_size = vocabulary_size
 
     @property
@@ -97,9 +97,9 @@ class Constraint:
         if not self._matcher.consume_token(token):
             raise GrammarError(_reason(self._matcher))
 
-    def _compute_mask(self) -> Allowed:
+    def _compute_mask(self) -> AllowedTokens:
         cast(Any, self._matcher).unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
-        return Allowed.of(self._mask, self._vocabulary_size)
+        return AllowedTokens.of(self._mask, self._vocabulary_size)
 
 
 class Grammars:

@@ -36,7 +36,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SlotPrefix:
     """How many tokens of a prompt a slot holds that are of use."""
 
     length: int
@@ -55,7 +55,7 @@ def choose_start(slots: Slots, parking: Parking, sequence: Sequence, usable: Usa
             return 0
         return serves(common_prefix(slot.cached, sequence.tokens), len(slot.cached))
 
-    found = [Found(reach(slot), slot) for slot in slots.all]
+    found = [SlotPrefix(reach(slot), slot) for slot in slots.all]
     best = max(found, key=lambda one: (one.length, one.slot.sequence is None, -one.slot.id))
     free = max((one for one in found if one.slot.sequence is None), key=lambda one: (one.length, -one.slot.id))
     if best.length - free.length < worth_copying:

@@ -75,10 +75,10 @@ class Outbox:
         piece.tokens.extend(output.tokens)
         piece.text = output.text
         if output.logprobs:
-            piece.logprobs.extend([self._logprobs(told) for told in output.logprobs])
+            piece.logprobs.extend([self._logprobs(token) for token in output.logprobs])
 
-    def _logprobs(self, told: TokenLogprobs) -> wire.TokenLogprob:
-        return wire.TokenLogprob(picked=self._logprob(told.picked), top=[self._logprob(one) for one in told.top])
+    def _logprobs(self, token: TokenLogprobs) -> wire.TokenLogprob:
+        return wire.TokenLogprob(picked=self._logprob(token.picked), top=[self._logprob(one) for one in token.top])
 
     def _logprob(self, one: Logprob) -> wire.Logprob:
         return wire.Logprob(token=one.token, piece=self._spell(one.token), logprob=one.logprob)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 import zmq
 from google.protobuf.message import DecodeError
 
+from remuda.durations import seconds
 from remuda.endpoints import Endpoints
 from remuda.logs import get_logger
 from remuda.settings import Settings
-from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.embedding import EmbeddingJob
 from workers.engine.llama import LoadError
@@ -22,7 +22,7 @@ from workers.engine.sequence import Sequence, SequenceKey
 from workers.host.spawn import HOST_VARIABLE
 from workers.worker.loading import Loader
 from workers.worker.outbox import Outbox, finished
-from workers.worker.translate import request_of
+from workers.worker.translate import request_of, stats_of
 
 log = get_logger()
 
@@ -48,7 +48,7 @@ class Worker:
     def run(self) -> None:
         """Loads the model and serves it until the process is killed."""
         try:
-            model, self._replica = self._load()
+            model, self._runner = self._load()
         except LoadError as error:
             reason = self._engine_log.explain(str(error))
             log.error("model not loaded", error=reason)
@@ -56,10 +56,11 @@ class Worker:
             self._context.destroy(linger=1000)
             sys.exit(1)
         self._outbox = Outbox(self._context, model.vocabulary.piece)
+        self._runner.bind(self._meanwhile)
         self._say_ready()
         while True:
-            self._receive(blocking=not self._replica.busy)
-            if not self._replica.step(self._meanwhile):
+            self._receive(blocking=not self._runner.busy)
+            if not self._runner.step():
                 self._scheduler.poll(IDLE_POLL_MS)
 
     # ---- loading ----
@@ -68,10 +69,10 @@ class Worker:
         """Raises LoadError."""
         began = time.monotonic()
         loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
-        model, replica = loader.load()
-        spec, seconds = self._start.model, round(time.monotonic() - began, 3)
-        log.info("model loaded", model=spec.name, device=self._start.device, seconds=seconds)
-        return model, replica
+        model, runner = loader.load()
+        spec, elapsed = self._start.model, round(time.monotonic() - began, 3)
+        log.info("model loaded", model=spec.name, device=self._start.device, seconds=elapsed)
+        return model, runner
 
     def _progress_reporter(self) -> Callable[[float], None]:
         """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
@@ -95,9 +96,7 @@ class Worker:
             model=self._start.model,
             device=self._start.device,
             host=os.environ.get(HOST_VARIABLE, ""),
-            active=[
-                wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._replica.alive()
-            ],
+            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._runner.alive()],
         )
         self._send(wire.Uplink(worker_ready=ready))
 
@@ -126,9 +125,9 @@ class Worker:
     def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "run":
-                self._replica.add(request_of(message.run))
+                self._runner.add(request_of(message.run))
             case "cancel":
-                self._replica.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
+                self._runner.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
             case "identify":
                 self._say_ready()
             case other:
@@ -144,23 +143,8 @@ class Worker:
         now = time.monotonic()
         if now < self._next_stats:
             return
-        self._next_stats = now + self._settings.stats_interval_ns / 1e9
-        replica, counters = self._replica, self._replica.counters
-        stats = pb.WorkerStats(
-            slots_busy=replica.slots_busy,
-            waiting=replica.waiting,
-            cells_used=replica.cells_used,
-            prefill_tokens=counters.prefill_tokens,
-            decode_tokens=counters.decode_tokens,
-            decode_steps=counters.decode_steps,
-            cached_tokens=counters.cached_tokens,
-            drafted_tokens=counters.drafted_tokens,
-            accepted_tokens=counters.accepted_tokens,
-            preemptions=counters.preemptions,
-            parked_bytes=counters.parked_bytes,
-            parked_states=counters.parked_states,
-        )
-        self._send(wire.Uplink(worker_stats=stats))
+        self._next_stats = now + seconds(self._settings.stats_interval_ns)
+        self._send(wire.Uplink(worker_stats=stats_of(self._runner)))
 
     def _send(self, message: wire.Uplink) -> None:
         self._scheduler.send(message.SerializeToString())

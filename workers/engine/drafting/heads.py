@@ -22,7 +22,7 @@ from workers.engine.sequence import Sequence
 PATIENCE = 16
 """Tokens that may wait to be followed: few cost nothing beside the next draft, a prompt's states take much memory."""
 
-States = NDArray[np.float32]
+StateRows = NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -31,11 +31,11 @@ class Track:
     last ones among them; then come `waiting` tokens, each with the state before it. `last` is the state after all."""
 
     slot: int
-    last: States
+    last: StateRows
     sequence: Sequence | None = None
     computed: int = 0
     waiting: list[int] = field(default_factory=list[int])
-    states: list[States] = field(default_factory=list[States])
+    states: list[StateRows] = field(default_factory=list[StateRows])
 
     @property
     def end(self) -> int:
@@ -49,7 +49,7 @@ class Track:
         """Whether these are the first of the tokens that it has followed."""
         return self.sequence is not None and self.end >= len(tokens) and self.sequence.tokens[: len(tokens)] == tokens
 
-    def add(self, tokens: list[int], states: States) -> None:
+    def add(self, tokens: list[int], states: StateRows) -> None:
         """Takes the next tokens, and the states after each."""
         self.waiting += tokens
         self.states += [self.last, *states[:-1]]
@@ -57,12 +57,12 @@ class Track:
 
 
 @dataclass(slots=True)
-class Chunk:
+class HeadChunk:
     """Rows of one sequence for the head's next decode."""
 
     track: Track
     tokens: list[int]
-    states: list[States]
+    states: list[StateRows]
     position: int
 
 
@@ -110,16 +110,16 @@ class Heads:
             for track in tracks:
                 track.computed, track.waiting, track.states = track.end, [], []
             drafted = self._best(chunks)
-            chunks = list[Chunk]()
+            chunks = list[HeadChunk]()
             for (sequence, limit, track), (token, state) in zip(going, drafted, strict=True):
                 sequence.draft.append(token)
                 if len(sequence.draft) < limit:
-                    chunks.append(Chunk(track, [token], [state], track.computed + len(sequence.draft)))
+                    chunks.append(HeadChunk(track, [token], [state], track.computed + len(sequence.draft)))
             going = [(sequence, limit, track) for sequence, limit, track in going if len(sequence.draft) < limit]
         for track in tracks:  # the states of what was guessed were guesses too
             self._context.memory.keep(track.slot, track.computed)
 
-    def _best(self, chunks: list[Chunk]) -> list[tuple[int, States]]:
+    def _best(self, chunks: list[HeadChunk]) -> list[tuple[int, StateRows]]:
         """What the head guesses after each chunk, and its own state there."""
         ends = np.cumsum([len(chunk.tokens) for chunk in chunks]) - 1
         rows = int(ends[-1]) + 1
@@ -162,11 +162,11 @@ class Heads:
     def _compute_waiting(self, tracks: list[Track]) -> None:
         """Computes all that waits, in batches; ascending slots."""
         while any(track.waiting for track in tracks):
-            room, chunks = self._context.batch_tokens, list[Chunk]()
+            room, chunks = self._context.batch_tokens, list[HeadChunk]()
             for track in tracks:
                 count = min(len(track.waiting), room)
                 if count:
-                    chunks.append(Chunk(track, track.waiting[:count], track.states[:count], track.computed))
+                    chunks.append(HeadChunk(track, track.waiting[:count], track.states[:count], track.computed))
                 room -= count
             if not self._compute(chunks, wanted=False):
                 return
@@ -175,7 +175,7 @@ class Heads:
                 track.computed += count
                 del track.waiting[:count], track.states[:count]
 
-    def _compute(self, chunks: list[Chunk], *, wanted: bool) -> bool:
+    def _compute(self, chunks: list[HeadChunk], *, wanted: bool) -> bool:
         """Computes rows; with the logits and states of all or of none, since architectures differ in where they leave
         those of some. False, and all is forgotten, where that fails."""
         tokens, positions, ids = list[int](), list[int](), list[int]()
@@ -193,6 +193,6 @@ class Heads:
         return False
 
 
-def _first(track: Track, token: int) -> Chunk:
+def _first(track: Track, token: int) -> HeadChunk:
     """What waits, and the token after it, which the model has not computed yet."""
-    return Chunk(track, [*track.waiting, token], [*track.states, track.last], track.computed)
+    return HeadChunk(track, [*track.waiting, token], [*track.states, track.last], track.computed)

@@ -5,7 +5,6 @@ speak of them, and aborts the process over heads that its graph does not fit.
 """
 
 import ctypes
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -61,7 +60,7 @@ _tensor_count = _bind("gguf_get_n_tensors", ctypes.c_int64, ctypes.c_void_p)
 _tensor_name = _bind("gguf_get_tensor_name", ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
 
 
-def has_heads(paths: Sequence[str]) -> bool:
+def has_heads(paths: list[str]) -> bool:
     """Whether these files, of one model, have heads. False, too, where one cannot be read."""
     with ExitStack() as stack:
         files: list[Any] = []

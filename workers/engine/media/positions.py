@@ -1,7 +1,7 @@
 """Between a prompt's tokens and llama.cpp's positions: they differ after media that take fewer positions than cells."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 
 from workers.engine.media.prompt import MediaSpan
@@ -12,7 +12,7 @@ class Positions:
 
     __slots__ = ("_saved", "_starts", "spans")
 
-    def __init__(self, spans: Sequence[MediaSpan] = ()) -> None:
+    def __init__(self, spans: Iterable[MediaSpan] = ()) -> None:
         """The spans come in the order of their starts."""
         self.spans = tuple(spans)
         self._starts = [span.start for span in self.spans]

@@ -10,7 +10,7 @@ import numpy as np
 
 from remuda.logs import get_logger
 from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Known, ParkedStates, Usable
+from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
 
 log = get_logger()
 
@@ -45,7 +45,7 @@ class Disk:
         """Forgets what is of no use beside `new`."""
         self._written().drop_served_by(new, cuttable=cuttable)
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
         """The state that serves these tokens best."""
         return self._written().find(tokens, adapters, usable)
 

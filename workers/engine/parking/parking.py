@@ -6,7 +6,7 @@ from workers.engine.memory import State
 from workers.engine.parking.disk import Disk
 from workers.engine.parking.spare import Spare
 from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Known, ParkedStates, Usable
+from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
 
 LARGE = 4
 """The part of all room, one over this, from which on a state is large."""
@@ -49,7 +49,7 @@ class Parking:
         """Memory for a state of so many bytes; None where it would not be kept."""
         return self._spare.take(size) if size <= self._limit else None
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
         """The state that serves these tokens best."""
         known = self._states.find(tokens, adapters, usable)
         if self._disk is None:

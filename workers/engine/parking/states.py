@@ -11,7 +11,7 @@ Usable: TypeAlias = Callable[[int, int], int]
 """How many of the tokens of a state serve, of (those in common, all of its own): `Memory.usable`."""
 
 
-class Known(NamedTuple):
+class ParkedPrefix(NamedTuple):
     """How many tokens need not be computed, and the state that holds them; None = none does."""
 
     length: int = 0
@@ -61,12 +61,12 @@ class ParkedStates:
                 self._tree.remove(old)
                 self._forget(old)
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
         """The state that serves these tokens best."""
         for state, common in self._tree.alike(tokens, adapters):
             if length := usable(common, len(state.tokens)):
-                return Known(length, state)
-        return Known()
+                return ParkedPrefix(length, state)
+        return ParkedPrefix()
 
     def _forget(self, state: ParkedState) -> None:
         del self._by_use[state]

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engine.sampling.candidates import Indices
 from workers.engine.sampling.chain import draw
 from workers.engine.sampling.params import SamplingParams
 
 ESTIMATED_FROM = 100
 """The likeliest tokens that version 1 estimates the exponent of Zipf's law from, as llama-server does."""
 
-Indices = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 
 
