@@ -1,4 +1,4 @@
-"""The engine loop: plan a step, compute it, pick tokens; while it computes, hand out the tokens of the step before."""
+"""The engine loop: plan a step, compute it, pick tokens. Meanwhile the last step's tokens are handed out."""
 
 import time
 from collections.abc import Callable
@@ -27,33 +27,32 @@ from workers.engine.slots import Slots
 from workers.engine.turns import Turns
 
 CONTEXT_RESERVE = 4
-"""Tokens that a context shift leaves room for beside what it keeps, as llama-server does."""
+"""Tokens of room that a context shift leaves beyond the kept ones, as llama-server does."""
 
 Meanwhile: TypeAlias = Callable[[list[Piece]], None]
-"""Gets the pieces of the step before while a step computes, in the companion's thread. It may add and cancel."""
+"""Gets the last step's pieces, in the companion's thread while the next step computes. It may add and cancel."""
 
 ABORTED = 2
 NO_CELLS = 1
-"""Results of a decode that ended before its time, and of one that found no room in the KV cache."""
+"""Results of a decode: somebody aborted it, or it found no room in the KV cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to serve. Beside running decodes a step computes at most `prefill_chunk` prompt tokens, and takes no longer
-    than `max_gap` plain decode steps."""
+    """How to serve."""
 
     slots: int
     num_ctx: int  # tokens of one sequence at most
-    prefill_chunk: int
-    max_gap: float = 3.0
-    draft_tokens: int = 0  # for one sequence and step at most, where the request does not say otherwise
+    prefill_chunk: int  # prompt tokens of a step between running decodes, at most
+    max_gap: float = 3.0  # plain decode steps that such a step may last
+    draft_tokens: int = 0  # for one sequence and step at most; a request may say otherwise
     draft_rows: int = 0  # for all sequences of a step together
-    checkpoint_interval: int = 1024
-    adapters_kept: int = 16  # LoRA adapters, beyond which those that nobody uses are not kept loaded
+    checkpoint_interval: int = 1024  # prompt tokens between two kept states, where the memory cannot be cut
+    adapters_kept: int = 16  # LoRA adapters that may stay loaded without a request
 
 
 class Engine:
-    """Runs any number of sequences over one context. Not thread-safe: one thread calls it."""
+    """Runs any number of sequences over one context. Not thread-safe: one thread calls it, beside `meanwhile`."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Engine:
         self._companion = Companion()
         self._batch = Batch(context.batch_tokens)
         self._slots = Slots(options.slots, consecutive=not context.shares_cells)
-        self._parking = parking if parking is not None else Parking(0)  # one without states is false
+        self._parking = parking if parking is not None else Parking(0)  # an empty Parking is false
         limits = Limits(options.num_ctx, model.vocabulary.size, options.checkpoint_interval)
         self._adapters = Adapters(model, context.pointer, options.adapters_kept)
         preparation = Preparation(Grammars(model.vocabulary), media, self._adapters)
@@ -81,8 +80,8 @@ class Engine:
         self._speculation = Speculation(*drafts, draft)
         self._picker = Picker(context, model.vocabulary, self._speculation, self._companion)
         self._turns = Turns()
-        self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece was not handed out yet
-        self._computing: list[Sequence] = []  # in the decode that runs
+        self._alive: dict[SequenceKey, Sequence] = {}  # all whose last piece is not handed out yet
+        self._computing: list[Sequence] = []  # in the running decode
         self._picked: list[PickedTokens] = []  # not handed out yet
         self._prompts_computed = False  # by the step before
         self._meanwhile: Meanwhile  # set by `bind`
@@ -93,7 +92,7 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether a step has anything to do: for a request, or to let one go that has ended."""
+        """Whether a step has anything to do: for a request, or to release an ended one."""
         return bool(self._alive) or any(sequence.finish is not None for sequence in self._slots)
 
     @property
@@ -128,16 +127,16 @@ class Engine:
         self._meanwhile = meanwhile
 
     def alive(self) -> list[SequenceKey]:
-        """The sequences that have not ended."""
+        """The sequences whose last piece is not handed out yet."""
         return list(self._alive)
 
     def add(self, sequence: Sequence) -> None:
-        """Takes a request. One that cannot run ends with an error at the next step."""
+        """Queues a request. One that cannot run ends with an error at the next step."""
         self._alive[sequence.key] = sequence
         self._admission.add(sequence)
 
     def cancel(self, key: SequenceKey) -> None:
-        """Ends a sequence at the next step; the decode that runs is aborted where nobody else is in it."""
+        """Ends a sequence at the next step. Aborts the running decode if no other sequence is in it."""
         if key in self._alive:
             self._alive[key].end(FinishReason.CANCELLED)
             self._abort_unwanted()
@@ -164,7 +163,7 @@ class Engine:
     # ---- the kinds of step ----
 
     def _step_of_decodes(self, decoding: list[Sequence]) -> None:
-        """The next token of every stream, and more where drafts are right."""
+        """Computes the next token of every stream, and more where drafts are right."""
         began = time.monotonic_ns()
         self._speculation.propose(decoding, self._context.batch_tokens - len(decoding), self.pace.affordable)
         plan = plan_decodes(decoding)
@@ -178,7 +177,7 @@ class Engine:
             self._speculation.observe(len(decoding), tokens, time.monotonic_ns() - began)
 
     def _step_of_prompts(self, prefilling: list[Sequence], *, beside_streams: bool) -> None:
-        """Chunks of prompts, or a piece of an image or sound: as long as streams can wait, where there are any."""
+        """Computes chunks of prompts, or a piece of an image or sound. Running streams limit the time that it takes."""
         batch_tokens = self._context.batch_tokens
         room = min(batch_tokens, self.pace.chunk(len(prefilling))) if beside_streams else batch_tokens
         eldest = min(prefilling, key=lambda sequence: sequence.timings.prefill_began)
@@ -194,8 +193,7 @@ class Engine:
                 self._admission.checkpoint(sequence)
 
     def _decode(self, plan: Plan) -> int:
-        """Decodes a batch, and picks a token for each row that wants one. The nanoseconds that the decode took, 0 =
-        it gave nothing."""
+        """Decodes a batch and picks its tokens. Returns the decode's nanoseconds, 0 = it failed."""
         sequences = [sequence for sequence, _ in plan.chunks]
         plan.write(self._batch)
         elapsed = self._compute(sequences, lambda: self._context.decode(self._batch))
@@ -208,8 +206,8 @@ class Engine:
         return elapsed
 
     def _step_of_span(self, sequence: Sequence, room: int) -> None:
-        """Puts a piece of an image or sound into the KV cache, of at most `room` cells; all of it, where its cells look
-        at each other."""
+        """Puts at most `room` cells of an image or sound into the KV cache. Cells that attend to each other go
+        together."""
         span, context = sequence.span, self._context
         assert span is not None
         start = sequence.computed - span.start
@@ -226,8 +224,10 @@ class Engine:
             self.pace.observe_prompts(elapsed, len(cells))
 
     def _compute(self, sequences: list[Sequence], decode: Callable[[], int]) -> int:
-        """Decodes; while that runs, the host's work for the step before is done, and masks for this one. The
-        nanoseconds that it took, 0 = it gave nothing."""
+        """Runs a decode. The companion meanwhile hands out the last step's tokens and computes this step's masks.
+
+        Returns the nanoseconds that it took, 0 = it failed.
+        """
 
         def work() -> None:
             self._meanwhile(self._collect())
@@ -235,7 +235,7 @@ class Engine:
             for sequence in sequences:
                 if sequence.constraint is not None:
                     sequence.constraint.compute_masks(sequence.draft)
-                elif not sequence.decoding and self._speculation.asked(sequence):
+                elif not sequence.decoding and self._speculation.limit(sequence):
                     sequence.drafting.lookup.index(sequence.tokens)
 
         def listen() -> None:
@@ -258,7 +258,7 @@ class Engine:
     # ---- the parts of a step ----
 
     def _next_group(self) -> list[Sequence]:
-        """The sequences that the next step can compute together, ascending slots: those with the same adapters."""
+        """Returns the sequences of the next step in ascending slots. They have the same adapters."""
         alive = [sequence for sequence in self._slots if sequence.finish is None]
         if not alive:
             return []
@@ -268,7 +268,7 @@ class Engine:
         return group
 
     def _shift_if_full(self, sequence: Sequence) -> None:
-        """Shifts the context of a sequence that has filled it, or ends the sequence."""
+        """Shifts the full context of a sequence, or ends the sequence."""
         if len(sequence.tokens) <= self._num_ctx or not sequence.generated or sequence.finish is not None:
             return
         if not (sequence.shift and self._memory.can_shift and sequence.decoding):
@@ -280,25 +280,25 @@ class Engine:
         self._memory.shift(sequence.slot, keep, keep + discard)
         sequence.discard(keep, keep + discard)
 
-    # ---- when a decode gives nothing ----
+    # ---- when a decode fails ----
 
     def _abort_unwanted(self) -> None:
-        """Aborts the decode that runs when all that it computes for have ended."""
+        """Aborts the running decode when all of its sequences have ended."""
         if self._computing and all(sequence.finish is not None for sequence in self._computing):
             self._context.abort()
 
     def _recover(self, sequences: list[Sequence], result: int) -> None:
-        """Makes room where that was lacking, else the requests of the step fail; the worker serves on."""
+        """Makes room if the cells ran out. Otherwise the sequences of the step fail, and the worker serves on."""
         if result == ABORTED:  # all have ended
             return
         drafting = [sequence for sequence in sequences if sequence.draft]
         for sequence in drafting:
-            self._speculation.verified(sequence, 0)  # it rests: the next step has fewer rows
+            self._speculation.verified(sequence, 0)  # the sequence rests, so the next step has fewer rows
         if result == NO_CELLS and (drafting or self._admission.make_room()):
             return
         for sequence in sequences:
             if result != NO_CELLS:
-                sequence.computed = 0  # what its cells hold now is unknown
+                sequence.computed = 0  # its cells are in an unknown state
                 sequence.end(FinishReason.ERROR, f"llama_decode failed with code {result}")
             elif sequence.generated:
                 sequence.end(FinishReason.LENGTH)
@@ -308,11 +308,11 @@ class Engine:
     # ---- handing out ----
 
     def _collect(self) -> list[Piece]:
-        """Text for the tokens of the last step, and the ends of sequences."""
+        """Makes the pieces of the last step, and those of sequences that ended without a token."""
         pieces = [piece_of(picked, self._vocabulary) for picked in self._picked]
-        fresh = {picked.sequence.key for picked in self._picked}
+        keys = {picked.sequence.key for picked in self._picked}
         for sequence in self._alive.values():
-            if sequence.finish is not None and sequence.key not in fresh:
+            if sequence.finish is not None and sequence.key not in keys:
                 pieces.append(Piece(sequence, (), sequence.text.end(), ended=True))
         self._picked.clear()
         for piece in pieces:

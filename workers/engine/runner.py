@@ -1,4 +1,4 @@
-"""All that one loaded model does: generations, and embeddings in turn with them."""
+"""Everything that one loaded model does: generations, and embeddings in turn with them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -19,10 +19,10 @@ NO_GENERATION = "this model embeds and does not generate"
 
 
 class Runner:
-    """An engine, unless the model only embeds, and an embedder. Not thread-safe: one thread calls it."""
+    """An embedder and an engine; an embedding model has no engine. Not thread-safe: one thread calls it."""
 
     def __init__(self, engine: Engine | None, embedder: Embedder, batch_tokens: int) -> None:
-        """Batches of inputs have about `batch_tokens`; fewer while anything generates, so that streams keep their
+        """A batch of inputs has about `batch_tokens`. It is smaller while anything generates: streams keep their
         rhythm."""
         self._engine = engine
         self._embedder = embedder
@@ -53,12 +53,12 @@ class Runner:
         return replace(counters, prefill_tokens=counters.prefill_tokens + self._embedder.computed_tokens)
 
     def alive(self) -> list[SequenceKey]:
-        """The requests that have not ended."""
+        """The requests whose last output is not handed out yet."""
         generating = self._engine.alive() if self._engine else []
         return [*generating, *self._embedder.jobs, *(sequence.key for sequence in self._refused)]
 
     def add(self, request: Sequence | EmbeddingJob) -> None:
-        """Takes a request. One that cannot run ends with an error at the next step."""
+        """Queues a request. One that cannot run ends with an error at the next step."""
         if isinstance(request, EmbeddingJob):
             self._embedder.add(request)
         elif self._engine:
@@ -81,7 +81,7 @@ class Runner:
             self._engine.bind(meanwhile)
 
     def step(self) -> bool:
-        """Computes one batch of inputs, where there are any, and one decode. Returns False when there was nothing to
+        """Computes one batch of inputs, if there are any, and one decode. Returns False when there was nothing to
         compute."""
         embedding = bool(self._embedder.jobs)
         if embedding:

@@ -14,8 +14,8 @@ from workers.engine.sequence import Sequence, SequenceKey
 
 
 def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
-    """The engine's view of a request. A Work that does not parse becomes a sequence with an empty prompt, which the
-    engine refuses."""
+    """Makes the engine's request. A Work that does not parse becomes a sequence with an empty prompt, which the engine
+    refuses."""
     try:
         work = wire.Work.FromString(run.work)
     except DecodeError:
@@ -27,7 +27,7 @@ def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
 
 
 def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
-    """A request that generates."""
+    """Makes a request that generates."""
     return Sequence(
         key=key,
         gateway=gateway,

@@ -1,4 +1,4 @@
-"""A worker between its sockets and its engine."""
+"""The worker's loop: messages from the scheduler into the engine, outputs to gateways and scheduler."""
 
 import os
 import sys
@@ -27,11 +27,11 @@ from workers.worker.translate import request_of, stats_of
 log = get_logger()
 
 IDLE_POLL_MS = 1
-"""Pause where nothing can be computed yet, though requests are there: they are being prepared."""
+"""Pause between two steps while all requests are still being prepared."""
 
 
 class Worker:
-    """Between the sockets and the engine."""
+    """One process's sockets and its runner."""
 
     def __init__(self, start: wire.StartWorker, settings: Settings) -> None:
         self._start = start
@@ -39,7 +39,7 @@ class Worker:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._scheduler = context.socket(zmq.DEALER)
         self._scheduler.setsockopt(zmq.IDENTITY, f"worker:{start.worker}".encode())
-        self._scheduler.linger = 1000  # milliseconds: the last words of a failed load must get out
+        self._scheduler.linger = 1000  # milliseconds: the message about a failed load must leave
         self._scheduler.connect(Endpoints.from_environment().uplink)
         self._context = context
         self._engine_log = EngineLog(verbose=settings.debug > 0)
@@ -75,7 +75,7 @@ class Worker:
         return model, runner
 
     def _progress_reporter(self) -> Callable[[float], None]:
-        """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
+        """Returns a callback that reports whole per cents; llama.cpp calls it for every tensor."""
         last = -1
 
         def report(fraction: float) -> None:
@@ -103,7 +103,7 @@ class Worker:
     # ---- serving ----
 
     def _meanwhile(self, outputs: Collection[Output]) -> None:
-        """What happens while a step computes: the last step's output leaves, messages come in."""
+        """Sends the last step's outputs and handles messages, while the next step computes."""
         self._outbox.send(outputs)
         for output in outputs:
             if output.ended:
@@ -112,7 +112,7 @@ class Worker:
         self._report()
 
     def _receive(self, *, blocking: bool) -> None:
-        """Handles all messages that are there. Blocking waits for one, at most until the next report is due."""
+        """Handles all messages that have arrived. `blocking` waits for one until the next report is due."""
         if blocking:
             self._report()
             self._scheduler.poll(max(int((self._next_stats - time.monotonic()) * 1000), 1))
