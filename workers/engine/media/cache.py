@@ -1,4 +1,4 @@
-"""Encoded media, kept for the next prompt that has them: a chat sends its images again with every turn."""
+"""A cache of encoded media: a chat sends its images again with every turn."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,7 @@ from workers.engine.media.prompt import Chunk, MediaChunk
 
 
 class EncodedMedia:
-    """Keeps what was used last, up to a number of bytes."""
+    """Keeps the most recently used media, up to `capacity` bytes."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -14,14 +14,14 @@ class EncodedMedia:
         self._bytes = 0
 
     def get(self, digest: bytes) -> tuple[Chunk, ...] | None:
-        """The chunks of a file with that digest, if they are still here."""
+        """Returns the chunks of the file with that digest, None = not kept."""
         chunks = self._entries.get(digest)
         if chunks is not None:
             self._entries.move_to_end(digest)
         return chunks
 
     def put(self, digest: bytes, chunks: tuple[Chunk, ...]) -> None:
-        """Keeps the chunks of a file that is not here yet."""
+        """Keeps the chunks of a file that is not in the cache."""
         size = _bytes(chunks)
         if size > self._capacity:
             return
