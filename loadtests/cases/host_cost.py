@@ -1,7 +1,7 @@
-"""Case `host-cost`: what a token costs in Remuda's engine outside of `llama_decode`.
+"""Case `host-cost`: the cost of a token in Remuda's engine outside `llama_decode`.
 
-The engine runs in a process of its own and makes the frames of its tokens, which nobody reads. What the engine's second
-thread does while llama.cpp computes costs no time of its own; as far as it is waited for, it counts.
+The engine runs alone in a process, and makes token frames that nobody reads. The work of its second thread costs
+nothing while llama.cpp computes; the engine's waits for it count.
 """
 
 from statistics import mean, median
@@ -46,7 +46,7 @@ async def one_round(engine: Alone, options: CaseOptions, streams: int, index: in
 
 
 def figures(result: EngineResult) -> dict[str, float]:
-    """Over the steps in which all sequences decoded. Raises StreamError when there was none."""
+    """Returns the figures of the steps in which all sequences decoded. Raises StreamError without such a step."""
     if not result.step_ns:
         raise StreamError("the streams never decoded together")
     host = [step - decode for step, decode in zip(result.step_ns, result.decode_ns, strict=True)]

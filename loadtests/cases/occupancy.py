@@ -1,7 +1,7 @@
-"""Case `occupancy`: some of a server's slots busy at random places, against as many streams on slots side by side.
+"""Case `occupancy`: streams on random slots of a server, against as many streams on slots side by side.
 
-With one KV stream per sequence llama.cpp splits a batch at every gap in the sequence ids, so a server that leaves gaps
-pays for each.
+With one KV stream per sequence, llama.cpp splits a batch at every gap in the sequence ids. A server pays for each gap
+that it leaves.
 """
 
 import random
@@ -18,9 +18,9 @@ from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report
 
 SHORT = 8
-"""Tokens of the streams that only serve to take the other slots at first."""
+"""Tokens of the streams that only occupy the other slots at first."""
 SETTLE = 24
-"""Tokens after which a server has had time to close the gaps that the short streams left."""
+"""Tokens in which a server can close the gaps of the short streams."""
 
 FIGURES = (
     Figure("scattered", "scattered tokens/s", as_ratio=True),
@@ -41,18 +41,18 @@ async def run(options: CaseOptions) -> Report:
 
 
 async def one_round(server: Server, options: CaseOptions, busy: int, index: int) -> dict[str, float]:
-    """Streams on all slots, of which only the chosen ones last; then the same number by themselves."""
+    """Runs streams on all slots, where only the long ones last; then as many long ones by themselves."""
     slots = options.slots
-    chosen = set(random.Random(repr((options.seed, index))).sample(range(slots), busy))
+    long_ones = set(random.Random(repr((options.seed, index))).sample(range(slots), busy))
     prompts = fresh_prompts(slots + busy, options.prompt_tokens, options.seed, "occupancy", index)
     scattered = await server.run(
-        [ask(options, prompt, number, number in chosen) for number, prompt in enumerate(prompts[:slots])]
+        [ask(options, prompt, number, number in long_ones) for number, prompt in enumerate(prompts[:slots])]
     )
     dense = await server.run([ask(options, prompt, number, True) for number, prompt in enumerate(prompts[slots:])])
-    measure(scattered)  # for its complaint about streams without text
+    measure(scattered)  # raises StreamError for a stream without text
     measure(dense)
-    alone_since = max(stream.arrivals[-1] for number, stream in enumerate(scattered) if number not in chosen)
-    rates = settled_rate([scattered[number] for number in chosen], alone_since), settled_rate(dense, 0)
+    alone_since = max(stream.arrivals[-1] for number, stream in enumerate(scattered) if number not in long_ones)
+    rates = settled_rate([scattered[number] for number in long_ones], alone_since), settled_rate(dense, 0)
     return {"scattered": rates[0], "dense": rates[1], "share": rates[0] / rates[1] if rates[1] else 0.0}
 
 
@@ -61,7 +61,7 @@ def ask(options: CaseOptions, prompt: str, number: int, long: bool) -> Ask:
 
 
 def settled_rate(streams: list[Stream], since: int) -> float:
-    """Tokens per second of all streams after SETTLE chunks of each that came after `since` (ns)."""
+    """Returns the tokens per second of all streams, from SETTLE chunks after `since` (ns) on."""
     settled = [[arrival for arrival in stream.arrivals if arrival > since][SETTLE:] for stream in streams]
     return decode_rate(streams, max(arrivals[0] for arrivals in settled)) if all(settled) else 0.0
 

@@ -1,4 +1,4 @@
-"""Case `prefix`: one request fills the cache, then many at once that begin with the same text."""
+"""Case `prefix`: one request fills the cache, then many requests with the same prefix come at once."""
 
 import random
 from statistics import median
@@ -44,9 +44,9 @@ async def one_round(server: Server, options: CaseOptions, streams: int, index: i
     asks = [Ask(prompt=f"{prefix} {nonsense(source, TAIL)}", tokens=options.tokens) for _ in range(streams + 1)]
     first = measure(await server.run(asks[:1]))
     others = await server.run(asks[1:])
-    found = measure(others)
+    measurement = measure(others)
     waits = [(stream.arrivals[0] - stream.sent_ns) / 1e6 for stream in others]
-    return {"first": first.ttft, "ttft": median(waits), "ttft_max": found.ttft_max, "rate": found.rate}
+    return {"first": first.ttft, "ttft": median(waits), "ttft_max": measurement.ttft_max, "rate": measurement.rate}
 
 
 CASE = Case(

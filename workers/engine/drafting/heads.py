@@ -105,7 +105,7 @@ class Heads:
         if sum(len(track.waiting) + 1 for track in tracks) > self._context.outputs:
             self._compute_waiting(tracks)
         chunks = [_first(track, sequence.tokens[-1]) for sequence, _, track in drafting]
-        while chunks and self._compute(chunks, wanted=True):
+        while chunks and self._compute(chunks, with_outputs=True):
             for track in tracks:
                 track.computed, track.waiting, track.states = track.end, [], []
             guesses = self._best(chunks)
@@ -167,16 +167,16 @@ class Heads:
                 if count:
                     chunks.append(HeadChunk(track, track.waiting[:count], track.states[:count], track.computed))
                 room -= count
-            if not self._compute(chunks, wanted=False):
+            if not self._compute(chunks, with_outputs=False):
                 return
             for chunk in chunks:
                 count, track = len(chunk.tokens), chunk.track
                 track.computed += count
                 del track.waiting[:count], track.states[:count]
 
-    def _compute(self, chunks: list[HeadChunk], *, wanted: bool) -> bool:
-        """Computes rows, with the logits and states of all (`wanted`) or of none: architectures differ in where they
-        leave those of some rows. Returns False, with all tracks empty, when that fails."""
+    def _compute(self, chunks: list[HeadChunk], *, with_outputs: bool) -> bool:
+        """Computes rows, with the logits and states of all or of none (`with_outputs`): architectures differ in where
+        they leave those of some rows. Returns False, with all tracks empty, when that fails."""
         tokens, positions, ids = list[int](), list[int](), list[int]()
         for chunk in chunks:
             count, row = len(chunk.tokens), len(tokens)
@@ -184,7 +184,7 @@ class Heads:
             tokens += chunk.tokens
             positions += range(chunk.position, chunk.position + count)
             ids += [chunk.track.slot] * count
-        self._batch.fill(tokens, positions, ids, [int(wanted)] * len(tokens))
+        self._batch.fill(tokens, positions, ids, [int(with_outputs)] * len(tokens))
         if self._context.decode(self._batch) == 0:
             return True
         for track in self._tracks:  # no room in the KV cache, or cells in an unknown state
