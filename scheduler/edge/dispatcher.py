@@ -5,6 +5,8 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from remuda.devices import device_names
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, events, notices
@@ -60,11 +62,11 @@ class Dispatcher:
 
     def is_known(self, key: RequestKey) -> bool:
         """Whether this attempt was submitted and has not ended."""
-        return key in self._submitters or key in self.core.requests
+        return key in self._submitters or key in self.core.state.requests
 
     def state(self) -> pb.SchedulerState:
         """The present state, with Unix times."""
-        return watch.state(self.core, time.monotonic_ns(), time.time_ns())
+        return watch.scheduler_state(self.core.state, time.monotonic_ns(), time.time_ns())
 
     async def tick(self) -> None:
         """Lets time pass for the core, for ever."""
@@ -86,14 +88,19 @@ class Dispatcher:
         if due is None:
             self._deadline = None
             return
-        delay = max(due - time.monotonic_ns(), 0) / 1e9
+        delay = seconds(max(due - time.monotonic_ns(), 0))
         self._deadline = asyncio.get_running_loop().call_later(delay, self.handle, events.Ticked())
 
 
 def _log_command(command: commands.Command) -> None:
     match command:
         case commands.StartWorker(replica):
-            log.info("worker wanted", worker=replica.id, model=replica.spec.name, device=replica.device)
+            log.info(
+                "worker wanted",
+                worker=replica.id,
+                model=replica.spec.name,
+                devices=device_names(replica.placement.devices),
+            )
         case commands.StopWorker(_, replica_id):
             log.info("worker to be stopped", worker=replica_id)
         case _:

@@ -49,7 +49,7 @@ class Links:
         match command:
             case commands.StartWorker(replica):
                 start = wire.StartWorker(
-                    worker=replica.id, model=replica.spec, device=replica.device, slots=replica.slots
+                    worker=replica.id, model=replica.spec, placement=replica.placement, slots=replica.slots
                 )
                 self._to(f"host:{replica.host}", wire.Downlink(start_worker=start))
             case commands.StopWorker(host, replica_id):
@@ -120,8 +120,7 @@ def _from_worker(worker: int, uplink: wire.Uplink) -> Iterator[Event]:
 def _ready(worker: int, message: wire.WorkerReady) -> events.WorkerReady:
     return events.WorkerReady(
         replica=worker,
-        host=message.host,
-        device=message.device,
+        placement=message.placement,
         spec=message.model,
         slots=message.slots,
         num_ctx=message.num_ctx,

@@ -66,7 +66,7 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
                         continue
 
     async def Unload(self, request: pb.UnloadRequest, context: Context) -> pb.UnloadReply:
-        self._dispatcher.handle(events.UnloadAsked(request.model_path))
+        self._dispatcher.handle(events.UnloadRequested(request.model_path))
         return pb.UnloadReply()
 
     async def Residents(self, request: pb.ResidentsRequest, context: Context) -> pb.ResidentsReply:
