@@ -7,7 +7,7 @@ so that a slow load delays nobody but those who want that model.
 from typing import assert_never
 
 from remuda.v1 import serving_pb2 as pb
-from scheduler import commands, events, notices
+from scheduler import commands, events, keep_alive, notices
 from scheduler.adoption import Adoption
 from scheduler.commands import Command
 from scheduler.events import Event
@@ -196,7 +196,7 @@ class Core:
     def _end_overdue(self, replica: Replica) -> None:
         """Stops a replica whose keep-alive has ended, or whose load makes no progress."""
         load_deadline = self._residence.load_deadline_ns(replica)
-        if replica.expires_at_ns is not None and replica.expires_at_ns <= self.state.now_ns:
+        if keep_alive.is_over(replica, self.state.now_ns):
             self._residence.stop(replica)
         elif load_deadline is not None and load_deadline <= self.state.now_ns:
             self._residence.stop(replica)
@@ -221,9 +221,8 @@ class Core:
 
     def _dispatch(self, request: Request, replica: Replica) -> None:
         self.state.queues.discard(request)
-        if request.keep_alive_ns is not None:
-            replica.keep_alive_ns = request.keep_alive_ns
-        replica.last_used_ns, replica.expires_at_ns = self.state.now_ns, None
+        keep_alive.renew(replica, request)
+        replica.last_used_ns = self.state.now_ns
         self.state.notify(request, notices.running(replica.id))
         if request.work is None:  # only the model was wanted
             self.state.forget(request)

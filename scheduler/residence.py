@@ -1,7 +1,7 @@
-"""The lives of replicas: started, kept alive, drained, stopped."""
+"""The lives of replicas: started, loading, resting, drained, stopped."""
 
 from remuda.v1 import serving_pb2 as pb
-from scheduler import commands, notices
+from scheduler import commands, keep_alive, notices
 from scheduler.adoption import Adoption
 from scheduler.eviction import choose_victims, has_room, max_resident_models
 from scheduler.model import ModelKey, Replica, ReplicaState, Request
@@ -66,9 +66,9 @@ class Residence:
         placement = choose_placement(request.spec, state.hosts, spread=state.policy.spread)
         if placement is None:
             return
-        keep_alive = state.policy.keep_alive_ns if request.keep_alive_ns is None else request.keep_alive_ns
-        slots = max(state.policy.num_parallel, 1)
-        replica = Replica(self._next_replica, placement, request.spec, keep_alive, slots, state.now_ns)
+        policy, slots = state.policy, max(state.policy.num_parallel, 1)
+        keep_alive_ns = policy.keep_alive_ns if request.keep_alive_ns is None else request.keep_alive_ns
+        replica = Replica(self._next_replica, placement, request.spec, keep_alive_ns, slots, state.now_ns)
         self._next_replica += 1
         self._retry_at_ns.pop(request.model, None)
         state.replicas[replica.id] = replica
@@ -103,8 +103,7 @@ class Residence:
         """Stops the replicas of a model as soon as they are idle, and loads that only preloads wait for."""
         replicas = [replica for replica in self._state.replicas_of(model) if replica.is_staying]
         for replica in replicas:
-            replica.keep_alive_ns = 0
-            replica.expires_at_ns = None
+            keep_alive.end(replica)
         if any(replica.state is ReplicaState.LOADING for replica in replicas):
             for request in self._state.queues.of(model):
                 if request.work is None:
@@ -112,25 +111,15 @@ class Residence:
             self.abandon_loads(model)
         self.rest(model)
 
-    # ---- keep-alive ----
+    # ---- end ----
 
     def rest(self, model: ModelKey) -> None:
         """Starts the keep-alive of replicas that have nothing to do; stops those that were to leave."""
         for replica in self._state.replicas_of(model):
-            if not replica.is_idle:
-                continue
-            if replica.state is ReplicaState.DRAINING:
+            keep_alive.begin(replica, self._state.now_ns)
+            has_drained = replica.state is ReplicaState.DRAINING and replica.is_idle
+            if has_drained or keep_alive.is_over(replica, self._state.now_ns):
                 self.stop(replica)
-            elif replica.state is ReplicaState.READY and replica.expires_at_ns is None:
-                self._start_keep_alive(replica)
-
-    def _start_keep_alive(self, replica: Replica) -> None:
-        if replica.keep_alive_ns == 0:
-            self.stop(replica)
-        elif replica.keep_alive_ns > 0:
-            replica.expires_at_ns = self._state.now_ns + replica.keep_alive_ns
-
-    # ---- end ----
 
     def drain(self, replica: Replica) -> None:
         """Takes no new request to a replica, and stops it once it is idle."""

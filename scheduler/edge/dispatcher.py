@@ -9,7 +9,7 @@ from remuda.devices import device_names
 from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
-from scheduler import commands, events, notices
+from scheduler import commands, events
 from scheduler.core import Core
 from scheduler.edge import watch
 from scheduler.edge.links import Links
@@ -25,7 +25,7 @@ Notices = asyncio.Queue[pb.RequestEvent]
 
 
 class Dispatcher:
-    """The one place where the core meets the clock, the links and the submitters."""
+    """Connects the core with the clock, the links and the submitters."""
 
     def __init__(self, core: Core, links: Links) -> None:
         self.core = core
@@ -52,10 +52,10 @@ class Dispatcher:
     def submitted(self, event: events.Submitted) -> Generator[Notices]:
         """Submits a request; yields its notices. Leaving before the last notice cancels the request."""
         key = event.request.key
-        notices_of_request = self._submitters[key] = Notices()
+        inbox = self._submitters[key] = Notices()
         self.handle(event)
         try:
-            yield notices_of_request
+            yield inbox
         finally:
             if self._submitters.pop(key, None) is not None:
                 self.handle(events.Cancelled(key))
@@ -78,7 +78,7 @@ class Dispatcher:
         submitter = self._submitters.get(command.key)
         if submitter is not None:
             submitter.put_nowait(command.event)
-            if notices.is_last(command.event):
+            if command.key not in self.core.state.requests:  # this was its last notice
                 del self._submitters[command.key]
 
     def _arm(self) -> None:

@@ -20,7 +20,7 @@ log = get_logger()
 
 
 class Host:
-    """Carries out the scheduler's orders on this machine and reports what happens."""
+    """Starts and stops workers as the scheduler orders, and reports what happens to them."""
 
     def __init__(self, name: str, uplink: str, settings: Settings) -> None:
         self._name = name
