@@ -20,6 +20,7 @@ from loadtests.options import CaseOptions
 from loadtests.peer import llama_server, vocabularies
 from loadtests.report import RoundFigures
 from loadtests.setup import Setup
+from remuda.devices import is_gpu
 from remuda.settings import Settings
 from workers.cores import usable_cores
 from workers.host.probe import Probe
@@ -149,4 +150,4 @@ def processor() -> str:
 
 def gpus() -> list[str]:
     """Returns the name of the GPU that this build of llama.cpp computes on, if any."""
-    return [device.name for device in Probe().devices() if device.kind != "cpu"][:1]
+    return [device.name for device in Probe().devices() if is_gpu(device.id)][:1]
