@@ -147,7 +147,7 @@ def remuda_environment(setup: Setup, models: str, port: int) -> dict[str, str]:
 
 
 def worker_settings(setup: Setup) -> dict[str, str]:
-    """What a worker takes from its environment."""
+    """The variables that a worker reads."""
     return {
         "OLLAMA_FLASH_ATTENTION": "" if setup.flash_attention is None else str(int(setup.flash_attention)),
         "OLLAMA_KV_CACHE_TYPE": setup.kv_cache_type,

@@ -16,8 +16,8 @@ WORTH_PARKING = 64
 """A state is parked if it saves at least so many tokens: a step or two computes fewer."""
 
 MOVING_COST = 8
-"""A state is parked if it saves at least this part (one over MOVING_COST) of its tokens: computing an eighth of them
-takes longer than a move."""
+"""A state is parked if it saves at least this part (one over MOVING_COST) of its tokens. Computing that part takes
+longer than a move."""
 
 CHECKPOINT_TAIL = 4
 """Where a memory cannot be cut, a state is kept so many tokens before the prompt's end. The same prompt can start from
@@ -29,7 +29,7 @@ NO_MEDIA = "this model is missing data required for image input"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request must keep to, and how often states are kept."""
+    """Limits of a request, and how often states are kept."""
 
     num_ctx: int  # tokens of one sequence at most
     vocabulary_size: int

@@ -1,6 +1,6 @@
 """A second thread that does the host's work while llama.cpp computes.
 
-The engine's own thread runs llama_decode, because sampling must not wait for a thread to wake up: on a virtual machine
+The engine's own thread runs llama_decode, because sampling must not wait for a thread to wake up. On a virtual machine
 that costs 0.1 ms and more. The companion is in no hurry: the decode leaves the interpreter free. The engine waits for
 the companion after every decode, so the two threads never touch its state at once.
 """

@@ -1,4 +1,4 @@
-"""What an engine has counted."""
+"""The counters of an engine."""
 
 from dataclasses import dataclass
 
