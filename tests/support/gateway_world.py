@@ -15,7 +15,7 @@ import zmq
 from starlette.types import ASGIApp, Message
 
 from gateway.app import create_app
-from gateway.process import serving_of
+from gateway.process import open_services
 from remuda.endpoints import Endpoints
 from remuda.rpc import start_server
 from remuda.settings import Settings
@@ -155,8 +155,8 @@ async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGene
 
     servers = [await start_scheduler(endpoints, scheduler), await start_server(endpoints.store, register)]
     settings = Settings()
-    async with serving_of(settings, endpoints, 0) as serving:
-        world = World(create_app(serving, settings), endpoints, scheduler, store, *servers)
+    async with open_services(settings, endpoints, 0) as services:
+        world = World(create_app(services, settings), endpoints, scheduler, store, *servers)
         yield world
         await world.client.aclose()
         world.close()
