@@ -15,6 +15,7 @@ import zmq
 from starlette.types import ASGIApp, Message
 
 from gateway.app import create_app
+from gateway.links.scheduler import SchedulerLink
 from gateway.process import open_services
 from remuda.endpoints import Endpoints
 from remuda.rpc import start_server
@@ -99,6 +100,7 @@ class World:
     """The gateway and its surroundings."""
 
     app: ASGIApp
+    scheduler_link: SchedulerLink
     endpoints: Endpoints
     scheduler: FakeScheduler
     store: FakeStore
@@ -156,7 +158,7 @@ async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGene
     servers = [await start_scheduler(endpoints, scheduler), await start_server(endpoints.store, register)]
     settings = Settings()
     async with open_services(settings, endpoints, 0) as services:
-        world = World(create_app(services, settings), endpoints, scheduler, store, *servers)
+        world = World(create_app(services, settings), services.scheduler, endpoints, scheduler, store, *servers)
         yield world
         await world.client.aclose()
         world.close()
