@@ -9,6 +9,7 @@ from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.links.attempts import SCHEDULER_AWAY
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
+from remuda.devices import is_gpu
 from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings, context_tier
@@ -86,7 +87,7 @@ class SchedulerLink:
                 await self._has_devices.wait()
         except TimeoutError:
             log.warning("no devices are known yet; the smallest default context is used")
-        return context_tier(sum(device.memory_total for device in self._devices if device.kind != "cpu"))
+        return context_tier(sum(device.memory_total for device in self._devices if is_gpu(device.id)))
 
     async def watch(self) -> None:
         """Watches the scheduler until cancelled, over its restarts."""
