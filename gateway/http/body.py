@@ -47,8 +47,8 @@ class GoObject(BaseModel):
             return value
         fields = {(field.alias or name).lower(): field.alias or name for name, field in cls.model_fields.items()}
         items = cast("dict[str, Any]", value).items()
-        named = ((fields.get(key.lower()), item) for key, item in items)
-        return {name: item for name, item in named if name is not None and item is not None}
+        pairs = ((fields.get(key.lower()), item) for key, item in items)
+        return {name: item for name, item in pairs if name is not None and item is not None}
 
 
 async def read_body(request: Request, limit: int) -> bytes:

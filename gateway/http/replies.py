@@ -21,6 +21,20 @@ def chunk(body: bytes) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
+class ObservedSend:
+    """A `send` that notes the status of its reply."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        """0 = the reply has not begun."""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
 async def send_whole(body: bytes, content_type: str, send: Send) -> None:
     """Sends a reply with status 200 and a length."""
     await send(start(content_type, ((b"content-length", str(len(body)).encode()),)))

@@ -1,12 +1,13 @@
 """The request log: one line for each request, written when its last byte is out."""
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import UNEXPECTED, internal
 from gateway.generation.record import LOGGED_NAME, RequestRecord
 from gateway.http.connection import connection_of
 from gateway.http.dialect import ErrorDialect, dialect_of, speak
+from gateway.http.replies import ObservedSend
 from remuda.logs import get_logger
 
 log = get_logger()
@@ -36,12 +37,7 @@ class RequestLog:
         speak(scope, self._dialect)
         route = f"{scope['method']} {scope['path']}"[:LOGGED_NAME]
         record = scope[_SCOPE_KEY] = RequestRecord(route, connection_of(scope).arrived_ns)
-
-        async def observed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-            await send(message)
-
+        observed = ObservedSend(send)
         try:
             await self._app(scope, receive, observed)
         except ClientDisconnect:  # it left before its body was here; nobody reads a reply
@@ -49,7 +45,8 @@ class RequestLog:
         except Exception as error:
             log.exception("request failed", route=record.route)
             record.fail(repr(error))
-            if not record.status:
+            if not observed.status:
                 await dialect_of(scope).response(internal(UNEXPECTED))(scope, receive, observed)
         finally:
+            record.status = record.status or observed.status
             log.info("request", **record.fields())

@@ -13,6 +13,7 @@ from gateway.generation.connection import ClientConnection
 from gateway.generation.record import RequestRecord
 from gateway.http.connection import connection_of
 from gateway.http.dialect import dialect_of
+from gateway.http.replies import ObservedSend
 from gateway.http.request_log import CLIENT_LEFT, record_of
 
 UNREAD = "the client does not read its reply"
@@ -26,19 +27,19 @@ class RunResponse(Response, ABC):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        record, connection = record_of(scope), connection_of(scope)
+        record, connection, observed = record_of(scope), connection_of(scope), ObservedSend(send)
         record.model = self._model
         try:
-            is_complete = await run_until_disconnect(self._run(connection, record, send), receive, connection.stuck)
+            is_complete = await run_until_disconnect(self._run(connection, record, observed), receive, connection.stuck)
         except GatewayError as error:
             record.fail(error.message)
             raise
         except asyncio.CancelledError:  # the gateway stops; once the client knows, this task ends like any other
             record.outcome = "cancelled"
-            await self._say_goodbye(scope, receive, send, started=bool(record.status))
+            await self._say_goodbye(scope, receive, send, started=bool(observed.status))
             return
         if not is_complete:
-            record.outcome, record.status = "cancelled", record.status or CLIENT_LEFT
+            record.outcome, record.status = "cancelled", observed.status or CLIENT_LEFT
         if not is_complete and connection.stuck.is_set():
             record.error = UNREAD
             await _hang_up(connection, receive)

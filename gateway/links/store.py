@@ -48,12 +48,12 @@ class StoreLink:
 
     async def show(self, name: str, *, verbose: bool) -> store_pb2.ShowReply:
         """The reply to `/api/show`. Raises GatewayError with its texts."""
-        tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+        full_name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
         try:
             request = store_pb2.ShowRequest(name=local_name(name), verbose=verbose)
             return await self._stub.Show(request, timeout=self._timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            _raise_api_error(error, f"model '{tagged}' not found")
+            _raise_api_error(error, f"model '{full_name}' not found")
 
     async def models(self) -> list[store_pb2.ModelSummary]:
         """All installed models, newest first."""

@@ -38,8 +38,8 @@ def total_usage(ends: Sequence[Done]) -> dict[str, int]:
     return {name: sum(usage[name] for usage in usages) for name in NO_USAGE}
 
 
-def finish_reason(reason: str, *, called: bool) -> str | None:
+def finish_reason(reason: str, *, has_calls: bool = False) -> str | None:
     """OpenAI's `finish_reason`. Tool calls are the reason only where the reply ended by itself."""
-    if called and reason == "stop":
+    if has_calls and reason == "stop":
         return "tool_calls"
     return reason or None

@@ -41,7 +41,7 @@ class ChatWriter:
         self._include_usage = include_usage
         self._created = 0  # Unix seconds of the first chunk
         self._content_start = b""
-        self._called = False
+        self._has_calls = False
 
     def delta(self, event: Delta) -> bytes:
         if self._created and not event.thinking and not event.tool_calls and not event.logprobs:
@@ -57,7 +57,7 @@ class ChatWriter:
         rest = b""
         if event.tool_calls or not self._created:
             rest = self._chunk({"content": "", **self._calls(event.tool_calls)})
-        reason = finish_reason(event.reason, called=self._called) or "stop"
+        reason = finish_reason(event.reason, has_calls=self._has_calls) or "stop"
         rest += sse(self._object([{"index": 0, "delta": {}, "finish_reason": reason}]))
         if self._include_usage:
             rest += sse({**self._object([]), "usage": usage_of(event)})
@@ -72,7 +72,7 @@ class ChatWriter:
     def reply(self, reply: WholeReply) -> bytes:
         thinking = {"reasoning": reply.thinking} if reply.thinking else {}
         message = {"role": "assistant", "content": reply.content, **thinking, **self._calls(reply.tool_calls)}
-        reason = finish_reason(reply.done.reason, called=self._called)
+        reason = finish_reason(reply.done.reason, has_calls=self._has_calls)
         self._created = int(time.time())
         choice = {"index": 0, "message": message, "finish_reason": reason, **_logprobs(reply.logprobs)}
         whole = self._object([choice])
@@ -93,7 +93,7 @@ class ChatWriter:
     def _calls(self, calls: Sequence[ToolCall]) -> dict[str, Any]:
         if not calls:
             return {}
-        self._called = True
+        self._has_calls = True
         return {"tool_calls": tool_call_objects(calls)}
 
     def _object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:

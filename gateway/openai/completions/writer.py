@@ -46,7 +46,7 @@ class CompletionWriter:
         return self._chunk(event.content, b"null", event.choice)
 
     def done(self, event: Done) -> bytes:
-        last = self._chunk("", encode(finish_reason(event.reason, called=False)), event.choice)
+        last = self._chunk("", encode(finish_reason(event.reason)), event.choice)
         self._ended.append(event)
         if len(self._ended) < self._choices:
             return last
@@ -73,7 +73,11 @@ class CompletionWriter:
             "model": self._model,
             "system_fingerprint": FINGERPRINT,
             "choices": [
-                {"text": reply.content, "index": index, "finish_reason": finish_reason(reply.done.reason, called=False)}
+                {
+                    "text": reply.content,
+                    "index": index,
+                    "finish_reason": finish_reason(reply.done.reason),
+                }
                 for index, reply in enumerate(replies)
             ],
             "usage": total_usage([reply.done for reply in replies]),

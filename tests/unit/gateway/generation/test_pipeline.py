@@ -1,4 +1,4 @@
-"""What clients see of the life of a request."""
+"""The life of a request as its client sees it."""
 
 import asyncio
 import json
