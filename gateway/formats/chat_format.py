@@ -5,13 +5,9 @@ from enum import Enum
 
 from gateway.errors import not_implemented
 from gateway.prompt.templates.go_syntax import GoSyntax, Tags, parse_go
-from remuda.template_choice import prefers_go
 from remuda.v1 import store_pb2
 
 THINK_TAGS = Tags("<think>", "</think>")
-PLAIN = "{{ .Prompt }}"
-"""Ollama's template for a model that has none."""
-HARMONY_FAMILIES = ("gptoss", "gpt-oss")
 
 
 class Language(Enum):
@@ -45,19 +41,10 @@ class ChatFormat:
         return THINK_TAGS if THINK_TAGS.closing in self.template else None
 
 
-def choose_format(bundle: store_pb2.Bundle, setting: bool | None) -> ChatFormat:
-    """The model's format; `setting` is OLLAMA_GO_TEMPLATE. Raises GatewayError where only built-in code knows it."""
-    go, jinja = bundle.go_template, bundle.jinja_template
-    if needs_built_in(bundle):
-        if jinja:
-            return ChatFormat(Language.JINJA, jinja)
+def choose_format(bundle: store_pb2.Bundle) -> ChatFormat:
+    """The model's format. Raises GatewayError where only built-in code of Ollama's knows it."""
+    template = bundle.chat_template
+    if template.language == store_pb2.TEMPLATE_LANGUAGE_BUILT_IN:
         raise not_implemented(f"the chat format of {bundle.name} is")
-    if prefers_go(go, jinja, setting):
-        return ChatFormat(Language.GO, go)
-    return ChatFormat(Language.JINJA, jinja) if jinja else ChatFormat(Language.GO, PLAIN)
-
-
-def needs_built_in(bundle: store_pb2.Bundle) -> bool:
-    """Whether Ollama serves this model with a renderer or parser of its own."""
-    is_harmony = bundle.details.family in HARMONY_FAMILIES and "<|start|>" in bundle.go_template
-    return bool(bundle.renderer or bundle.parser) or is_harmony
+    is_go = template.language == store_pb2.TEMPLATE_LANGUAGE_GO
+    return ChatFormat(Language.GO if is_go else Language.JINJA, template.text)

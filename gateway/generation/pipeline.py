@@ -100,7 +100,7 @@ class Serving:
         if generation.template or generation.suffix:
             chosen = ChatFormat(Language.GO, generation.template or bundle.go_template)
         else:
-            chosen = choose_format(bundle, self._settings.go_template)
+            chosen = choose_format(bundle)
         checks.check_tools(generation, chosen)
         return ResolvedRequest(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
 

@@ -81,7 +81,7 @@ def _add_show(router: APIRouter, serving: Serving, settings: Settings) -> None:
         if not name.strip():
             raise invalid("model is required")
         reply = await serving.store.show(name, verbose=body.verbose)
-        answer = listings.shown(reply, system=body.system, go_setting=settings.go_template)
+        answer = listings.shown(reply, system=body.system)
         if request.headers.get("user-agent", "").startswith(COPILOT_AGENT):
             answer["model_info"]["general.basename"] = name
         return _json(answer)
