@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from gateway.formats.chat_format import ChatFormat, Language, choose_format
-from gateway.formats.reply import reply_parser
+from gateway.formats.go_template import GoTemplateFormat
+from gateway.formats.registry import chat_format_of
 from gateway.generation import checks
 from gateway.generation.events import Delta, Done, Event
 from gateway.generation.model_spec import model_spec, work_of
@@ -98,9 +98,9 @@ class Serving:
     def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
         checks.check_images(generation, bundle)
         if generation.template or generation.suffix:
-            chosen = ChatFormat(Language.GO, generation.template or bundle.go_template)
+            chosen = GoTemplateFormat(generation.template or bundle.go_template)
         else:
-            chosen = choose_format(bundle)
+            chosen = chat_format_of(bundle)
         checks.check_tools(generation, chosen)
         return ResolvedRequest(generation, bundle, options, chosen, checks.thinking_of(generation, bundle))
 
@@ -121,7 +121,7 @@ class Serving:
         submission.wants_tokens = asked.wants_tokens
         submission.unread_limit = UnreadLimit(self._settings.max_unread, record.client_stuck.set)
         record.id = submission.id
-        parser, written = reply_parser(resolved, prompt), list[str]()
+        parser, written = resolved.reply_parser(prompt), list[str]()
         async with aclosing(submission.batches()) as batches:
             async for batch in batches:
                 if asked.wants_context:
