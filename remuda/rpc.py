@@ -12,12 +12,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 MAX_MESSAGE = 64 * (1 << 20)
 """Bytes of one message: a prompt of a million tokens takes about 4 MB, verbose metadata of a model up to 20 MB."""
 
+_UNLIMITED = (1 << 31) - 1
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
     # a peer on a unix socket is back within a second of its restart; gRPC's default waits up to two minutes
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 500),
+    # OLLAMA_MAX_QUEUE bounds what waits, and tells those whom it refuses. gRPC's own bounds end calls as CANCELLED:
+    # some beyond 1,000 that the server's loop has not taken yet, all beyond 3,000
+    ("grpc.server.max_pending_requests", _UNLIMITED),
+    ("grpc.server.max_pending_requests_hard_limit", _UNLIMITED),
 )
 
 

@@ -86,7 +86,7 @@ class PromptBuilder:
         return await self._conversation(resolved, tokenizer)
 
     async def _insertion(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
-        """Rendered by the request's Go template or the model's own; without one, the vocabulary's tokens mark the gap."""
+        """Renders the request's Go template or the model's own. Where neither inserts, special tokens mark the gap."""
         generation, marks = resolved.generation, tokenizer.infill
         template = generation.template or resolved.bundle.go_template
         if generation.template or parse_go(template).uses("Suffix"):

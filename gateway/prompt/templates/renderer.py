@@ -22,6 +22,9 @@ PROCESS_DIED = b'{"error":"the process that rendered it died"}'
 FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
 """What is raised where a process dies or does not start in time. RuntimeError comes from uvloop."""
 
+HELD_UP_S = 0.25
+"""How long an answer is still read after its time is up: a crowd may have held up the gateway meanwhile."""
+
 
 class TemplateRenderer:
     """A few template processes, started when they are first needed, each rendering one template at a time."""
@@ -68,16 +71,19 @@ class TemplateRenderer:
         if process is None:
             return None
         answer = None
+        exchange = asyncio.create_task(_exchange(process, question))
         try:
-            async with asyncio.timeout(seconds(self._settings.template_timeout_ns)):
-                answer = await _exchange(process, question)
+            for patience_s in (seconds(self._settings.template_timeout_ns), HELD_UP_S):
+                await asyncio.wait((exchange,), timeout=patience_s)
+            if not exchange.done():
+                raise internal("template: it took too long to render")
+            answer = exchange.result()
             return answer
-        except TimeoutError:
-            raise internal("template: it took too long to render") from None
         except FAILURES as error:
             log.warning("a template process died", error=repr(error))
             return None
         finally:
+            exchange.cancel()
             if answer is not None and not self._closed:
                 self._idle.append(process)
             else:  # it may still be busy with the question

@@ -43,9 +43,8 @@ async def renderer() -> AsyncGenerator[TemplateRenderer]:
 
 
 async def jinja(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
-    return await renderer.render(
-        Language.JINJA, template, jinja_variables(Conversation(TALK, (TOOL,), think, "<s>", "</s>"))
-    )
+    conversation = Conversation(TALK, (TOOL,), think, "<s>", "</s>")
+    return await renderer.render(Language.JINJA, template, jinja_variables(conversation))
 
 
 async def go(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
