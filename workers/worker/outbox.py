@@ -32,8 +32,7 @@ REASONS = {
 def finished(request: Sequence | EmbeddingJob) -> pb.Finished:
     """The message that tells a gateway and the scheduler how a request ended."""
     reason = request.finish or FinishReason.CANCELLED
-    invalid = isinstance(request, Sequence) and request.invalid
-    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=invalid)
+    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=request.invalid)
 
 
 def _usage(request: Sequence | EmbeddingJob) -> pb.Usage:
