@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 import remuda
-from remuda.human import go_duration
+from remuda.durations import go_duration
 from remuda.settings import Settings
 
 HEAD = """\

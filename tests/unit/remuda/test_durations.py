@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remuda.durations import parse_duration
-from remuda.human import go_duration
+from remuda.durations import go_duration, parse_duration
 
 
 @pytest.mark.parametrize(

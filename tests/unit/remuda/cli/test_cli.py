@@ -18,7 +18,8 @@ from remuda.cli.main import readable, with_bare_think
 from remuda.cli.options import RunOptions, parse_format, parse_keep_alive, parse_think
 from remuda.cli.repl import Repl
 from remuda.cli.tables import render_table
-from remuda.human import go_duration, human_bytes, human_time
+from remuda.durations import go_duration
+from remuda.human import human_bytes, human_time
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
