@@ -20,6 +20,7 @@ from loadtests.options import Options
 from loadtests.peer import llama_server, vocabularies
 from loadtests.report import Sample
 from loadtests.setup import Setup
+from remuda.devices import is_gpu
 from remuda.settings import Settings
 from workers.cores import usable_cores
 from workers.host.probe import Probe
@@ -147,4 +148,4 @@ def processor() -> str:
 
 def gpus() -> list[str]:
     """Those that this build of llama.cpp computes on."""
-    return [device.name for device in Probe().devices() if device.kind != "cpu"][:1]
+    return [device.name for device in Probe().devices() if is_gpu(device.id)][:1]

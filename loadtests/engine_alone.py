@@ -26,6 +26,7 @@ from workers.worker.outbox import Outbox
 from workers.worker.translate import sequence_of
 
 GATEWAY = "inproc://frames"
+CPU = pb.Placement(devices=[pb.DeviceId(kind=pb.DEVICE_KIND_CPU)])
 
 
 class EngineJob(BaseModel):
@@ -125,7 +126,7 @@ def start_message(setup: Setup) -> wire.StartWorker:
     """What a worker host is told by the scheduler."""
     options = pb.LoadOptions(num_ctx=setup.context, num_batch=setup.batch, num_gpu=-1, num_thread=setup.threads)
     model = pb.ModelSpec(name="bench", model_path=setup.model, options=options)
-    return wire.StartWorker(worker=1, model=model, device="cpu", slots=setup.slots)
+    return wire.StartWorker(worker=1, model=model, placement=CPU, slots=setup.slots)
 
 
 def begin(setup: Setup) -> Callable[[bytes], EngineResult]:

@@ -12,12 +12,17 @@ from remuda.endpoints import private_sockets, socket_path
 MAX_MESSAGE = 64 * (1 << 20)
 """Most bytes of one message. A prompt of a million tokens takes about 4 MB, a model's verbose metadata up to 20 MB."""
 
+_UNLIMITED = (1 << 31) - 1
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
     # A restarted peer is back within a second. gRPC's default waits up to two minutes before it tries again.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 500),
+    # OLLAMA_MAX_QUEUE bounds the waiting requests and refuses the others with an error. gRPC's own bounds end calls as
+    # CANCELLED: some beyond 1,000 calls that the server's loop has not accepted yet, all beyond 3,000.
+    ("grpc.server.max_pending_requests", _UNLIMITED),
+    ("grpc.server.max_pending_requests_hard_limit", _UNLIMITED),
 )
 
 

@@ -8,10 +8,11 @@ from remuda.process import run_process
 from remuda.rpc import start_server
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2_grpc
-from scheduler.core import Core, Policy
+from scheduler.core import Core
 from scheduler.edge.dispatcher import Dispatcher
 from scheduler.edge.links import Links
 from scheduler.edge.service import SchedulerService
+from scheduler.state import Policy
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:

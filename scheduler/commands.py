@@ -1,4 +1,4 @@
-"""What the scheduler wants done. `service` and `links` carry these out; the core only says them."""
+"""What the scheduler wants done. The core says it; `edge` carries it out."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What happens to the scheduler. Every event names what it speaks of; none of them holds a socket or a clock."""
+"""What happens to the scheduler. Every event names what it speaks of; none holds a socket or a clock."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class UnloadAsked:
+class UnloadRequested:
     model_path: str
 
 
@@ -46,11 +46,10 @@ class WorkerLoading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """A replica can serve. One that this scheduler does not know was started before it: it is adopted."""
+    """A replica can serve. One that this scheduler did not start is adopted."""
 
     replica: int
-    host: str
-    device: str
+    placement: pb.Placement
     spec: pb.ModelSpec
     slots: int
     num_ctx: int
@@ -75,7 +74,7 @@ class WorkerExited:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReported:
-    """A worker reported its counters: proof of life, and a question where this scheduler does not know it."""
+    """A worker reported its counters. One that this scheduler does not know is asked what it is."""
 
     replica: int
     stats: pb.WorkerStats
@@ -96,7 +95,7 @@ class Ticked:
 Event = (
     Submitted
     | Cancelled
-    | UnloadAsked
+    | UnloadRequested
     | HostJoined
     | HostReported
     | WorkerLoading

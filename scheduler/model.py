@@ -1,6 +1,5 @@
-"""The scheduler's nouns: requests, replicas and what they are identified by."""
+"""The scheduler's nouns: requests, replicas, and what identifies them."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,16 +8,18 @@ from remuda.v1 import serving_pb2 as pb
 
 
 class RequestKey(NamedTuple):
-    """A request and which try of it: messages about an earlier attempt never touch a later one."""
+    """A request and its attempt: messages about an earlier attempt never touch a later one."""
 
     request_id: int
     attempt: int
 
 
 class ModelKey(NamedTuple):
-    """The files that make a model. Two names with the same files share a replica, also where their LoRA adapters
-    differ: those are switched for each request. Of a split model all files count: the first may hold nothing but
-    metadata, which two models can have in common."""
+    """The files that make a model.
+
+    Two names with the same files share replicas. LoRA adapters are no part of it: they are switched for each request.
+    All files of a split model count: the first may hold nothing but metadata, which two models can have in common.
+    """
 
     model_path: str
     split_paths: tuple[str, ...]
@@ -37,10 +38,14 @@ class RequestState(StrEnum):
 
 
 class ReplicaState(StrEnum):
-    LOADING = "loading"  # the worker was asked for and has not said that it is ready
+    LOADING = "loading"  # its worker has not said yet that it is ready
     READY = "ready"
-    DRAINING = "draining"  # takes no new request; stopped once it is idle
+    DRAINING = "draining"  # finishes its requests and takes no other
     STOPPING = "stopping"  # told to stop; its memory is free once its exit is reported
+
+
+STAYING = frozenset({ReplicaState.LOADING, ReplicaState.READY})
+"""States of a replica that serves, or will."""
 
 
 @dataclass(slots=True)
@@ -52,62 +57,67 @@ class Request:
     keep_alive_ns: int | None
     gateway: str
     work: bytes | None
+    model: ModelKey = field(init=False)
     state: RequestState = RequestState.WAITING
     replica: int | None = None
-    position: int = -1  # as last told to the client
-    arrival: int = 0  # counts submissions: who waits longest has the lowest
+    position: int = -1  # in the queue, as last told to the client
+    arrival: int = 0  # the longer a request has waited, the lower
 
-    @property
-    def model(self) -> ModelKey:
-        return ModelKey.of(self.spec)
+    def __post_init__(self) -> None:
+        self.model = ModelKey.of(self.spec)
 
 
 @dataclass(slots=True)
 class Replica:
-    """One worker process with one loaded model."""
+    """One worker process with one loaded model. A model has any number of them."""
 
     id: int
-    host: str
-    device: str
+    placement: pb.Placement
     spec: pb.ModelSpec
     keep_alive_ns: int
     slots: int
     last_progress_ns: int
+    model: ModelKey = field(init=False)
     state: ReplicaState = ReplicaState.LOADING
     progress: float = 0.0
     busy: set[RequestKey] = field(default_factory=set[RequestKey])
     last_used_ns: int = 0
-    expires_at_ns: int | None = None  # set while idle and mortal
+    expires_at_ns: int | None = None  # while it is idle and its keep-alive ends
     num_ctx: int = 0
     size: int = 0
     size_vram: int = 0
     stats: pb.WorkerStats | None = None  # as last reported
 
+    def __post_init__(self) -> None:
+        self.model = ModelKey.of(self.spec)
+
     @property
-    def model(self) -> ModelKey:
-        return ModelKey.of(self.spec)
+    def host(self) -> str:
+        return self.placement.host
 
     @property
     def free_slots(self) -> int:
         return self.slots - len(self.busy) if self.state is ReplicaState.READY else 0
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         return not self.busy
 
+    @property
+    def is_staying(self) -> bool:
+        return self.state in STAYING
 
-Queue = OrderedDict[RequestKey, Request]
-"""Waiting requests of one model, first come first served; removal by key is O(1)."""
+    def covers(self, request: Request) -> bool:
+        """Whether the options that it was loaded with serve a request for its model.
 
-
-def needs_reload(loaded: pb.LoadOptions, asked: pb.LoadOptions) -> bool:
-    """Whether a replica with options `loaded` cannot serve a request with `asked`. Options left to the server
-    (num_gpu -1, unset use_mmap) accept whatever is loaded, as Ollama does."""
-    return (
-        loaded.num_ctx != asked.num_ctx
-        or loaded.num_batch != asked.num_batch
-        or loaded.num_thread != asked.num_thread
-        or (asked.num_gpu >= 0 and loaded.num_gpu != asked.num_gpu)
-        or (asked.HasField("main_gpu") and loaded.main_gpu != asked.main_gpu)
-        or (asked.HasField("use_mmap") and loaded.use_mmap != asked.use_mmap)
-    )
+        Options that a request leaves to the server (num_gpu -1, unset use_mmap) accept whatever is loaded.
+        """
+        loaded, options = self.spec.options, request.spec.options
+        return (
+            loaded.num_ctx == options.num_ctx
+            and loaded.num_batch == options.num_batch
+            and loaded.num_thread == options.num_thread
+            and (options.num_gpu < 0 or loaded.num_gpu == options.num_gpu)
+            and (not options.HasField("main_gpu") or loaded.main_gpu == options.main_gpu)
+            and (not options.HasField("use_mmap") or loaded.use_mmap == options.use_mmap)
+        )

@@ -9,6 +9,7 @@ from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.generation.logprobs import LogprobAligner
 from gateway.links.submission import SCHEDULER_AWAY, Submission, new_request_id
 from gateway.links.token_stream import TokenStream
+from remuda.devices import is_gpu
 from remuda.durations import NANOSECONDS
 from remuda.logs import get_logger
 from remuda.settings import Settings, context_tier
@@ -81,7 +82,7 @@ class SchedulerLink:
                 await self._devices_known.wait()
         except TimeoutError:
             log.warning("no devices are known yet; the smallest default context is used")
-        return context_tier(sum(device.memory_total for device in self._devices if device.kind != "cpu"))
+        return context_tier(sum(device.memory_total for device in self._devices if is_gpu(device.id)))
 
     async def watch(self) -> None:
         """Follows the scheduler's state until cancelled; survives its restarts."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from remuda import __version__
+from remuda.devices import device_name
 from remuda.durations import seconds
 from remuda.endpoints import Endpoints
 from remuda.human import binary_bytes, human_bytes
@@ -81,4 +82,5 @@ async def _devices(endpoints: Endpoints, timeout_ns: int) -> list[str]:
 
 
 def _device_line(device: serving_pb2.Device) -> str:
-    return f"{device.id}  {device.name}  {binary_bytes(device.memory_free)} of {binary_bytes(device.memory_total)} free"
+    free, total = binary_bytes(device.memory_free), binary_bytes(device.memory_total)
+    return f"{device_name(device.id)}  {device.name}  {free} of {total} free"

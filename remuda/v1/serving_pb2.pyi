@@ -47,6 +47,23 @@ FINISH_REASON_ERROR: FinishReason.ValueType  # 4
 """this request alone failed; the worker serves on"""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
+class _DeviceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeviceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeviceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEVICE_KIND_UNSPECIFIED: _DeviceKind.ValueType  # 0
+    DEVICE_KIND_CPU: _DeviceKind.ValueType  # 1
+    DEVICE_KIND_CUDA: _DeviceKind.ValueType  # 2
+
+class DeviceKind(_DeviceKind, metaclass=_DeviceKindEnumTypeWrapper): ...
+
+DEVICE_KIND_UNSPECIFIED: DeviceKind.ValueType  # 0
+DEVICE_KIND_CPU: DeviceKind.ValueType  # 1
+DEVICE_KIND_CUDA: DeviceKind.ValueType  # 2
+Global___DeviceKind: _TypeAlias = DeviceKind  # noqa: Y015
+
 @_typing.final
 class ModelSpec(_message.Message):
     """What a worker has to load. Two specs with the same files and options share a replica, whatever their names."""
@@ -590,7 +607,7 @@ class Resident(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     SIZE_VRAM_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_NS_FIELD_NUMBER: _builtins.int
@@ -600,7 +617,6 @@ class Resident(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
     replica: _builtins.int
-    device: _builtins.str
     size: _builtins.int
     """bytes in all memories"""
     size_vram: _builtins.int
@@ -616,6 +632,8 @@ class Resident(_message.Message):
     @_builtins.property
     def model(self) -> Global___ModelSpec: ...
     @_builtins.property
+    def placement(self) -> Global___Placement: ...
+    @_builtins.property
     def stats(self) -> Global___WorkerStats:
         """as last reported; unset = not yet"""
 
@@ -624,7 +642,7 @@ class Resident(_message.Message):
         *,
         model: Global___ModelSpec | None = ...,
         replica: _builtins.int = ...,
-        device: _builtins.str = ...,
+        placement: Global___Placement | None = ...,
         size: _builtins.int = ...,
         size_vram: _builtins.int = ...,
         expires_at_ns: _builtins.int | None = ...,
@@ -634,9 +652,9 @@ class Resident(_message.Message):
         state: _builtins.str = ...,
         stats: Global___WorkerStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "expires_at_ns", b"expires_at_ns", "model", b"model", "stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "expires_at_ns", b"expires_at_ns", "model", b"model", "placement", b"placement", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "device", b"device", "expires_at_ns", b"expires_at_ns", "model", b"model", "num_ctx", b"num_ctx", "replica", b"replica", "size", b"size", "size_vram", b"size_vram", "slots", b"slots", "slots_busy", b"slots_busy", "state", b"state", "stats", b"stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns", "expires_at_ns", b"expires_at_ns", "model", b"model", "num_ctx", b"num_ctx", "placement", b"placement", "replica", b"replica", "size", b"size", "size_vram", b"size_vram", "slots", b"slots", "slots_busy", b"slots_busy", "state", b"state", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at_ns: _TypeAlias = _typing.Literal["expires_at_ns"]  # noqa: Y015
     _WhichOneofArgType__expires_at_ns: _TypeAlias = _typing.Literal["_expires_at_ns", b"_expires_at_ns"]  # noqa: Y015
@@ -707,40 +725,88 @@ class WorkerStats(_message.Message):
 Global___WorkerStats: _TypeAlias = WorkerStats  # noqa: Y015
 
 @_typing.final
+class DeviceId(_message.Message):
+    """One device of a host."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    kind: Global___DeviceKind.ValueType
+    index: _builtins.int
+    """among the host's devices of its kind"""
+    def __init__(
+        self,
+        *,
+        kind: Global___DeviceKind.ValueType = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceId: _TypeAlias = DeviceId  # noqa: Y015
+
+@_typing.final
 class Device(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
     MEMORY_TOTAL_FIELD_NUMBER: _builtins.int
     MEMORY_FREE_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """"cpu", "cuda:0" """
     name: _builtins.str
     """for people"""
-    kind: _builtins.str
-    """"cpu", "cuda" """
     memory_total: _builtins.int
     """bytes"""
     memory_free: _builtins.int
     """bytes"""
+    @_builtins.property
+    def id(self) -> Global___DeviceId: ...
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        id: Global___DeviceId | None = ...,
         name: _builtins.str = ...,
-        kind: _builtins.str = ...,
         memory_total: _builtins.int = ...,
         memory_free: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "memory_free", b"memory_free", "memory_total", b"memory_total", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "memory_free", b"memory_free", "memory_total", b"memory_total", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Device: _TypeAlias = Device  # noqa: Y015
+
+@_typing.final
+class Placement(_message.Message):
+    """Where a replica runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceId]:
+        """one, or the GPUs that the model is spread over"""
+
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        devices: _abc.Iterable[Global___DeviceId] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "host", b"host"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Placement: _TypeAlias = Placement  # noqa: Y015
 
 @_typing.final
 class WatchRequest(_message.Message):

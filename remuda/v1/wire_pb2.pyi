@@ -172,21 +172,20 @@ class WorkerReady(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     SIZE_VRAM_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
     ACTIVE_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
     slots: _builtins.int
     num_ctx: _builtins.int
     """tokens per slot"""
     size: _builtins.int
     """bytes in all memories"""
     size_vram: _builtins.int
-    device: _builtins.str
-    host: _builtins.str
     @_builtins.property
     def model(self) -> _serving_pb2.ModelSpec:
         """what it loaded, so that a restarted scheduler can adopt it"""
 
+    @_builtins.property
+    def placement(self) -> _serving_pb2.Placement: ...
     @_builtins.property
     def active(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActiveRequest]: ...
     def __init__(
@@ -197,13 +196,12 @@ class WorkerReady(_message.Message):
         size: _builtins.int = ...,
         size_vram: _builtins.int = ...,
         model: _serving_pb2.ModelSpec | None = ...,
-        device: _builtins.str = ...,
+        placement: _serving_pb2.Placement | None = ...,
         active: _abc.Iterable[Global___ActiveRequest] | None = ...,
-        host: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "placement", b"placement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "device", b"device", "host", b"host", "model", b"model", "num_ctx", b"num_ctx", "size", b"size", "size_vram", b"size_vram", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "model", b"model", "num_ctx", b"num_ctx", "placement", b"placement", "size", b"size", "size_vram", b"size_vram", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -323,25 +321,25 @@ class StartWorker(_message.Message):
 
     WORKER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     worker: _builtins.int
-    device: _builtins.str
-    """"cpu", "cuda:0", or several GPUs to spread over: "cuda:0,cuda:1" """
     slots: _builtins.int
     @_builtins.property
     def model(self) -> _serving_pb2.ModelSpec: ...
+    @_builtins.property
+    def placement(self) -> _serving_pb2.Placement: ...
     def __init__(
         self,
         *,
         worker: _builtins.int = ...,
         model: _serving_pb2.ModelSpec | None = ...,
-        device: _builtins.str = ...,
+        placement: _serving_pb2.Placement | None = ...,
         slots: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "placement", b"placement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "model", b"model", "slots", b"slots", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "placement", b"placement", "slots", b"slots", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

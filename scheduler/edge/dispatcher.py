@@ -5,9 +5,11 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from remuda.devices import device_names
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
-from scheduler import commands, events, notices
+from scheduler import commands, events
 from scheduler.core import Core
 from scheduler.edge import watch
 from scheduler.edge.links import Links
@@ -23,7 +25,7 @@ Notices = asyncio.Queue[pb.RequestEvent]
 
 
 class Dispatcher:
-    """The one place where the core meets the clock, the links and the submitters."""
+    """Connects the core with the clock, the links and the submitters."""
 
     def __init__(self, core: Core, links: Links) -> None:
         self.core = core
@@ -50,21 +52,21 @@ class Dispatcher:
     def submitted(self, event: events.Submitted) -> Generator[Notices]:
         """Submits a request; yields its notices. Leaving before the last notice cancels the request."""
         key = event.request.key
-        notices_of_request = self._submitters[key] = Notices()
+        inbox = self._submitters[key] = Notices()
         self.handle(event)
         try:
-            yield notices_of_request
+            yield inbox
         finally:
             if self._submitters.pop(key, None) is not None:
                 self.handle(events.Cancelled(key))
 
     def is_known(self, key: RequestKey) -> bool:
         """Whether this attempt was submitted and has not ended."""
-        return key in self._submitters or key in self.core.requests
+        return key in self._submitters or key in self.core.state.requests
 
     def state(self) -> pb.SchedulerState:
         """The present state, with Unix times."""
-        return watch.state(self.core, time.monotonic_ns(), time.time_ns())
+        return watch.scheduler_state(self.core.state, time.monotonic_ns(), time.time_ns())
 
     async def tick(self) -> None:
         """Lets time pass for the core, for ever."""
@@ -76,7 +78,7 @@ class Dispatcher:
         submitter = self._submitters.get(command.key)
         if submitter is not None:
             submitter.put_nowait(command.event)
-            if notices.is_last(command.event):
+            if command.key not in self.core.state.requests:  # this was its last notice
                 del self._submitters[command.key]
 
     def _arm(self) -> None:
@@ -86,14 +88,19 @@ class Dispatcher:
         if due is None:
             self._deadline = None
             return
-        delay = max(due - time.monotonic_ns(), 0) / 1e9
+        delay = seconds(max(due - time.monotonic_ns(), 0))
         self._deadline = asyncio.get_running_loop().call_later(delay, self.handle, events.Ticked())
 
 
 def _log_command(command: commands.Command) -> None:
     match command:
         case commands.StartWorker(replica):
-            log.info("worker wanted", worker=replica.id, model=replica.spec.name, device=replica.device)
+            log.info(
+                "worker wanted",
+                worker=replica.id,
+                model=replica.spec.name,
+                devices=device_names(replica.placement.devices),
+            )
         case commands.StopWorker(_, replica_id):
             log.info("worker to be stopped", worker=replica_id)
         case _:

@@ -1,4 +1,4 @@
-"""ZeroMQ to worker hosts and workers: one ROUTER socket; frames become events, commands become frames.
+"""ZeroMQ to worker hosts and workers: one ROUTER socket. Frames become events, commands become frames.
 
 A peer's identity is "host:NAME" or "worker:NUMBER". Frames that do not parse are dropped with a log line.
 """
@@ -37,19 +37,19 @@ class Links:
             try:
                 kind, _, name = identity.decode().partition(":")
                 uplink = wire.Uplink.FromString(b"".join(payload))
-                told = list(_from_host(name, uplink) if kind == "host" else _from_worker(_number(name), uplink))
+                received = list(_from_host(name, uplink) if kind == "host" else _from_worker(_number(name), uplink))
             except (DecodeError, UnicodeDecodeError, ValueError) as error:
                 log.warning("unreadable message dropped", peer=repr(identity), error=str(error))
                 continue
-            for event in told:
+            for event in received:
                 handle(event)
 
     def send(self, command: commands.Command) -> None:
-        """Sends a command to its host or worker. A peer that is gone never answers; its host's report settles that."""
+        """Sends a command to its host or worker. That a peer is gone is told by its host's report alone."""
         match command:
             case commands.StartWorker(replica):
                 start = wire.StartWorker(
-                    worker=replica.id, model=replica.spec, device=replica.device, slots=replica.slots
+                    worker=replica.id, model=replica.spec, placement=replica.placement, slots=replica.slots
                 )
                 self._to(f"host:{replica.host}", wire.Downlink(start_worker=start))
             case commands.StopWorker(host, replica_id):
@@ -120,8 +120,7 @@ def _from_worker(worker: int, uplink: wire.Uplink) -> Iterator[Event]:
 def _ready(worker: int, message: wire.WorkerReady) -> events.WorkerReady:
     return events.WorkerReady(
         replica=worker,
-        host=message.host,
-        device=message.device,
+        placement=message.placement,
         spec=message.model,
         slots=message.slots,
         num_ctx=message.num_ctx,

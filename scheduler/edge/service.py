@@ -38,9 +38,9 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
         if self._dispatcher.is_known(key):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this attempt was submitted already")
         submission = Request(key, request.model, _keep_alive(request.keep_alive), request.gateway, request.work)
-        with self._dispatcher.submitted(events.Submitted(submission)) as told:
+        with self._dispatcher.submitted(events.Submitted(submission)) as inbox:
             while True:
-                event = await told.get()
+                event = await inbox.get()
                 yield event
                 if notices.is_last(event):
                     return
@@ -53,9 +53,9 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
         began = time.monotonic_ns()
         key = RequestKey(next(self._loads), -1)  # attempts of requests are never negative
         submission = Request(key, request.model, _keep_alive(request.keep_alive), "", None)
-        with self._dispatcher.submitted(events.Submitted(submission)) as told:
+        with self._dispatcher.submitted(events.Submitted(submission)) as inbox:
             while True:
-                event = await told.get()
+                event = await inbox.get()
                 match event.WhichOneof("event"):
                     case "running":
                         return pb.LoadReply(load_ns=time.monotonic_ns() - began)
@@ -66,7 +66,7 @@ class SchedulerService(serving_pb2_grpc.SchedulerServicer):
                         continue
 
     async def Unload(self, request: pb.UnloadRequest, context: Context) -> pb.UnloadReply:
-        self._dispatcher.handle(events.UnloadAsked(request.model_path))
+        self._dispatcher.handle(events.UnloadRequested(request.model_path))
         return pb.UnloadReply()
 
     async def Residents(self, request: pb.ResidentsRequest, context: Context) -> pb.ResidentsReply:

@@ -1,8 +1,8 @@
 """The scheduler's state as `Residents` and `Watch` tell it."""
 
 from remuda.v1 import serving_pb2 as pb
-from scheduler.core import Core
 from scheduler.model import Replica
+from scheduler.state import State
 
 LATEST_NS = (1 << 63) - 1
 """The latest Unix time that a message can tell; a keep-alive of centuries ends later."""
@@ -10,10 +10,10 @@ LATEST_NS = (1 << 63) - 1
 
 def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
     """One replica. The core keeps monotonic time; clients read Unix time."""
-    told = pb.Resident(
+    message = pb.Resident(
         model=replica.spec,
         replica=replica.id,
-        device=replica.device,
+        placement=replica.placement,
         size=replica.size,
         size_vram=replica.size_vram,
         slots=replica.slots,
@@ -24,15 +24,15 @@ def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
     )
     if replica.keep_alive_ns >= 0:
         expires = monotonic_ns + replica.keep_alive_ns if replica.expires_at_ns is None else replica.expires_at_ns
-        told.expires_at_ns = min(unix_ns + expires - monotonic_ns, LATEST_NS)
-    return told
+        message.expires_at_ns = min(unix_ns + expires - monotonic_ns, LATEST_NS)
+    return message
 
 
-def state(core: Core, monotonic_ns: int, unix_ns: int) -> pb.SchedulerState:
+def scheduler_state(state: State, monotonic_ns: int, unix_ns: int) -> pb.SchedulerState:
     """The whole state: devices, residents, and how many requests wait and run."""
     return pb.SchedulerState(
-        devices=[device for devices in core.hosts.values() for device in devices],
-        residents=[resident(replica, monotonic_ns, unix_ns) for replica in core.replicas.values()],
-        waiting=core.waiting,
-        running=sum(len(replica.busy) for replica in core.replicas.values()),
+        devices=[device for devices in state.hosts.values() for device in devices],
+        residents=[resident(replica, monotonic_ns, unix_ns) for replica in state.replicas.values()],
+        waiting=len(state.queues),
+        running=sum(len(replica.busy) for replica in state.replicas.values()),
     )

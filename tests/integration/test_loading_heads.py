@@ -17,6 +17,7 @@ from workers.engine.sequence import Sequence, SequenceKey
 from workers.worker.loading import Loader
 
 PROMPT = [3 + 7 * place for place in range(20)]
+CPU = serving.Placement(devices=[serving.DeviceId(kind=serving.DEVICE_KIND_CPU)])
 Load = Callable[..., Runner]
 
 
@@ -28,7 +29,7 @@ def load() -> Generator[Load]:
     def load(path: Path, draft: Path | None = None, **settings: object) -> Runner:
         options = serving.LoadOptions(num_ctx=256, num_gpu=0, num_thread=1)
         spec = serving.ModelSpec(model_path=str(path), draft_path=str(draft or ""), options=options)
-        start = wire.StartWorker(model=spec, device="cpu", slots=2)
+        start = wire.StartWorker(model=spec, placement=CPU, slots=2)
         asked = Settings().model_copy(update={"draft_tokens": 4, **settings})
         return Loader(start, asked, engine_log, lambda _: None, lambda: None).load()[1]
 

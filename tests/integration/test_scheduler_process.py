@@ -21,6 +21,8 @@ from remuda.v1 import serving_pb2_grpc
 from remuda.v1 import wire_pb2 as wire
 
 TIMEOUT_S = 10
+CPU = pb.DeviceId(kind=pb.DEVICE_KIND_CPU)
+PLACEMENT = pb.Placement(host="h", devices=[CPU])
 SPEC = pb.ModelSpec(name="m", model_path="/m", options=pb.LoadOptions(num_ctx=64, num_gpu=-1))
 
 
@@ -69,7 +71,7 @@ class Scheduler:
     async def host(self) -> Peer:
         """A host that has joined."""
         host = self.peer("host:h")
-        await host.say(host_hello=wire.HostHello(host="h", devices=[pb.Device(id="cpu", kind="cpu")]))
+        await host.say(host_hello=wire.HostHello(host="h", devices=[pb.Device(id=CPU)]))
         return host
 
     async def worker(self, host: Peer) -> tuple[int, Peer]:
@@ -106,7 +108,7 @@ async def run_one(
     host = await scheduler.host()
     call = scheduler.submit(5)
     number, worker = await scheduler.worker(host)
-    await worker.say(worker_ready=wire.WorkerReady(slots=1, num_ctx=64, model=SPEC, device="cpu", host="h"))
+    await worker.say(worker_ready=wire.WorkerReady(slots=1, num_ctx=64, model=SPEC, placement=PLACEMENT))
     assert (await worker.hear()).run.request_id == 5
     while not (await next_event(call)).HasField("running"):
         pass
@@ -120,7 +122,7 @@ async def test_a_request_lives_from_queued_to_finished(scheduler: Scheduler) -> 
     _, worker = await scheduler.worker(host)
     await worker.say(worker_loading=wire.WorkerLoading(fraction=0.5))
     assert (await next_event(call)).loading.fraction == 0.5
-    await worker.say(worker_ready=wire.WorkerReady(slots=1, num_ctx=64, model=SPEC, device="cpu", host="h"))
+    await worker.say(worker_ready=wire.WorkerReady(slots=1, num_ctx=64, model=SPEC, placement=PLACEMENT))
     assert (await next_event(call)).HasField("running")
     run = (await worker.hear()).run
     assert (run.request_id, run.attempt, run.gateway, run.work) == (5, 0, "g", b"w")
@@ -180,7 +182,7 @@ async def test_the_state_is_told_at_once_and_when_it_changes(scheduler: Schedule
     await scheduler.host()
     while not (state := await watch.read()).devices:  # pyright: ignore[reportAttributeAccessIssue]
         pass
-    assert [device.id for device in state.devices] == ["cpu"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert [device.id for device in state.devices] == [CPU]  # pyright: ignore[reportAttributeAccessIssue]
     watch.cancel()
 
 
@@ -189,7 +191,7 @@ async def test_a_model_is_loaded_listed_and_unloaded(scheduler: Scheduler) -> No
     request = pb.LoadRequest(model=SPEC, keep_alive=pb.KeepAlive(ns=-1))
     load = asyncio.ensure_future(scheduler.stub.Load(request, wait_for_ready=True, timeout=TIMEOUT_S))
     number, worker = await scheduler.worker(host)
-    ready = wire.WorkerReady(slots=2, num_ctx=64, size=9, size_vram=4, model=SPEC, device="cpu", host="h")
+    ready = wire.WorkerReady(slots=2, num_ctx=64, size=9, size_vram=4, model=SPEC, placement=PLACEMENT)
     await worker.say(worker_ready=ready)
     await load
     (told,) = (await scheduler.stub.Residents(pb.ResidentsRequest())).residents

@@ -40,7 +40,7 @@ def test_killed_worker_ends_its_streams_with_an_error_line_and_the_next_request_
             ends = list(streams)
 
         assert ends == [{"error": STOPPED}] * STREAMS
-        assert server.generate().status_code == 200
+        server.assert_serves()
 
 
 def test_processes_have_titles_that_an_operator_can_read(start: StartServer) -> None:

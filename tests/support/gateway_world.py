@@ -90,7 +90,7 @@ class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
         return pb.UnloadReply()
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncGenerator[pb.SchedulerState]:  # noqa: N802
-        yield pb.SchedulerState(devices=[pb.Device(id="cpu", kind="cpu", memory_total=1)])
+        yield pb.SchedulerState(devices=[pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_total=1)])
         await asyncio.Event().wait()
 
 

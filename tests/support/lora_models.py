@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+
 from support.scripted import STRENGTH, script_of
 
 ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")

@@ -5,12 +5,14 @@ from collections import defaultdict
 from remuda.durations import NANOSECONDS
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, events
-from scheduler.core import Core, Policy
+from scheduler.core import Core
+from scheduler.invariants import violations
 from scheduler.model import Replica, Request, RequestKey
+from scheduler.state import Policy
 
 SECOND = NANOSECONDS["s"]
 MINUTE = NANOSECONDS["m"]
-CPU = pb.Device(id="cpu", kind="cpu", memory_free=1 << 30)
+CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
 
 
 def spec_of(model: str, name: str = "", projectors: tuple[str, ...] = (), num_ctx: int = 4096) -> pb.ModelSpec:
@@ -49,8 +51,10 @@ class Drive:
         load_timeout: int = 5 * MINUTE,
         hosts: tuple[str, ...] = ("h",),
         first_replica: int = 1,
+        replicas: int = 1,
     ) -> None:
-        self.core = Core(Policy(slots, models, queue, keep_alive, load_timeout), first_replica)
+        policy = Policy(slots, models, queue, keep_alive, load_timeout, max_replicas=replicas)
+        self.core = Core(policy, first_replica)
         self.now = SECOND
         self.slots = slots
         self.started: list[Replica] = []
@@ -78,7 +82,7 @@ class Drive:
         self.give(events.Cancelled(RequestKey(request, attempt)))
 
     def unload(self, model: str = "a") -> None:
-        self.give(events.UnloadAsked(f"/{model}"))
+        self.give(events.UnloadRequested(f"/{model}"))
 
     # ---- what hosts and workers do ----
 
@@ -90,12 +94,11 @@ class Drive:
 
     def ready(self, model: str = "a", *, replica: int | None = None, active: tuple[tuple[int, int], ...] = ()) -> None:
         """The model's worker is ready; `replica` names one that this core may not know."""
-        known = self.core.replicas.get(replica) if replica is not None else self.replica(model)
+        known = self.core.state.replicas.get(replica) if replica is not None else self.replica(model)
         self.give(
             events.WorkerReady(
                 replica=known.id if known is not None else replica or 0,
-                host="h",
-                device="cpu",
+                placement=pb.Placement(host="h", devices=[CPU.id]),
                 spec=known.spec if known is not None else spec_of(model),
                 slots=self.slots,
                 num_ctx=4096,
@@ -109,7 +112,11 @@ class Drive:
         self.give(events.WorkerFailed(self.replica(model).id, error))
 
     def exit(self, model: str = "a", reason: str = "exit status 0") -> None:
-        self.give(events.WorkerExited(self.replica(model).id, reason))
+        """The process of the model's newest replica ends."""
+        self.exit_replica(self.replica(model), reason)
+
+    def exit_replica(self, replica: Replica, reason: str = "exit status 0") -> None:
+        self.give(events.WorkerExited(replica.id, reason))
 
     def finish(
         self,
@@ -121,14 +128,14 @@ class Drive:
     ) -> None:
         key = RequestKey(request, attempt)
         if replica is None:
-            replica = next(r.id for r in self.core.replicas.values() if key in r.busy)
+            replica = next(r.id for r in self.core.state.replicas.values() if key in r.busy)
         self.give(events.RequestFinished(replica, key, pb.Finished(reason=reason)))
 
     def load(self, model: str = "a") -> None:
         """Makes a model resident through a request that only wants that."""
         self.submit(1_000_000 + len(self.started), model, only_load=True)
         self.ready(model)
-        self.said()
+        self.take_said()
 
     # ---- time and the rest ----
 
@@ -139,6 +146,7 @@ class Drive:
     def give(self, event: events.Event) -> None:
         for command in self.core.handle(event, self.now):
             self._take(command)
+        assert violations(self.core.state) == []
 
     # ---- what was said ----
 
@@ -146,18 +154,21 @@ class Drive:
         """All notices of a request so far."""
         return self._told[RequestKey(request, attempt)]
 
-    def said(self) -> list[str]:
+    def take_said(self) -> list[str]:
         """The commands to hosts and workers since the last call."""
         said, self._said = self._said, []
         return said
 
+    def replicas(self, model: str = "a") -> list[Replica]:
+        """The model's replicas, the oldest first."""
+        return [r for r in self.core.state.replicas.values() if r.spec.model_path == f"/{model}"]
+
     def replica(self, model: str = "a") -> Replica:
-        """The model's replica. Fails the test where there is none or more than one."""
-        (replica,) = (r for r in self.core.replicas.values() if r.spec.model_path == f"/{model}")
-        return replica
+        """The model's newest replica."""
+        return self.replicas(model)[-1]
 
     def residents(self) -> dict[str, str]:
-        return {r.spec.model_path[1:]: r.state.value for r in self.core.replicas.values()}
+        return {r.spec.model_path[1:]: r.state.value for r in self.core.state.replicas.values()}
 
     def _take(self, command: commands.Command) -> None:
         match command:
@@ -178,5 +189,5 @@ class Drive:
                 self._said.append(f"identify host {host}")
 
     def _model(self, replica: int) -> str:
-        known = self.core.replicas.get(replica)
+        known = self.core.state.replicas.get(replica)
         return f"worker {replica}" if known is None else known.spec.model_path[1:]

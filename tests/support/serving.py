@@ -67,6 +67,11 @@ class Server:
         body = {"model": "cria", "prompt": prompt, "stream": False, "options": {"num_predict": 4}}
         return httpx.post(f"{self.url}/api/generate", json=body, timeout=DEADLINE)
 
+    def assert_serves(self) -> None:
+        """Asks for one such answer. Where it does not come, the test tells what came instead, and the server's log."""
+        reply = self.generate()
+        assert reply.status_code == 200, f"{reply.status_code} {reply.text}\n{self.log}"
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit status after a signal."""
         self.process.send_signal(number)

@@ -3,18 +3,21 @@
 Messages of one peer arrive in order; those of different peers overtake each other, as on real sockets.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from random import Random
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, events, notices
-from scheduler.core import Core, Policy
+from scheduler.core import Core
 from scheduler.events import Event
-from scheduler.model import ReplicaState, Request, RequestKey, RequestState
+from scheduler.invariants import violations
+from scheduler.model import Request, RequestKey
+from scheduler.state import Policy
 
 HOST = "h"
-CPU = pb.Device(id="cpu", kind="cpu", memory_free=1 << 30)
+CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
+PLACEMENT = pb.Placement(host=HOST, devices=[CPU.id])
 SECOND = 1_000_000_000
 DONE = pb.Finished(reason=pb.FINISH_REASON_STOP)
 
@@ -33,12 +36,15 @@ class Worker:
 class World:
     """Everything but the scheduler. `step` does one random thing and checks the core after every event it causes."""
 
-    def __init__(self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12) -> None:
+    def __init__(self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12, replicas: int = 1) -> None:
         self.random = Random(seed)
-        self.core = Core(Policy(slots, models, queue, keep_alive_ns=20 * SECOND, load_timeout_ns=60 * SECOND))
-        self.limit = models
+        policy = Policy(
+            slots, models, queue, keep_alive_ns=20 * SECOND, load_timeout_ns=60 * SECOND, max_replicas=replicas
+        )
+        self.core = Core(policy)
         self.now = SECOND
         self.events = 0
+        self.most_replicas = 0  # of one model at once
         self.workers: dict[int, Worker] = {}
         self.open: dict[RequestKey, int] = {}  # submitted, not ended, not cancelled; with the step of submission
         self.ended: dict[RequestKey, str] = {}
@@ -90,7 +96,7 @@ class World:
             self.give(events.Cancelled(key))
 
     def unload(self) -> None:
-        self.give(events.UnloadAsked(self.random.choice(self._specs).model_path))
+        self.give(events.UnloadRequested(self.random.choice(self._specs).model_path))
 
     def pass_time(self) -> None:
         self.now += self.random.randrange(3 * SECOND)
@@ -114,7 +120,7 @@ class World:
         elif not worker.ready:
             worker.ready = True
             active = frozenset(worker.running)
-            up.append(events.WorkerReady(worker.id, HOST, "cpu", worker.spec, worker.slots, 1024, 1, 0, active))
+            up.append(events.WorkerReady(worker.id, PLACEMENT, worker.spec, worker.slots, 1024, 1, 0, active))
         elif worker.running:
             key = worker.running.pop(self.random.randrange(len(worker.running)))
             up.append(events.RequestFinished(worker.id, key, DONE))
@@ -175,13 +181,15 @@ class World:
         self.events += 1
         for command in self.core.handle(event, self.now):
             self._take(command)
-        check(self.core, self.limit)
+        assert violations(self.core.state) == []
+        replicas = Counter(replica.model for replica in self.core.state.replicas.values())
+        self.most_replicas = max(self.most_replicas, *replicas.values(), 0)
 
     def _take(self, command: commands.Command) -> None:
         match command:
             case commands.Notify(key, event):
                 assert key not in self.ended, "a notice after the last one"
-                last = notices.is_last(event) or (event.HasField("running") and key not in self.core.requests)
+                last = notices.is_last(event) or (event.HasField("running") and key not in self.core.state.requests)
                 if last:  # a request for the model alone ends when it is there
                     self.ended[key] = event.WhichOneof("event") or ""
                     self.open.pop(key, None)
@@ -194,25 +202,3 @@ class World:
                 self._down[f"worker:{replica}"].append(command)
             case _:
                 self._down[f"host:{HOST}"].append(command)
-
-
-def check(core: Core, limit: int) -> None:
-    """What holds after every event."""
-    places = [key for queue in core.queues.values() for key in queue]
-    assert len(places) <= core.policy.max_queue, "the queue is longer than its bound"
-    for replica in core.replicas.values():
-        assert len(replica.busy) <= replica.slots
-        places += replica.busy
-        for key in replica.busy:
-            assert core.requests[key].replica == replica.id
-        if replica.state is ReplicaState.LOADING:
-            assert core.queues.get(replica.model), "a load that nobody waits for"
-        if replica.free_slots:
-            assert not core.queues.get(replica.model), "a free slot beside a waiting request"
-        if replica.expires_at_ns is not None:
-            assert replica.idle
-            assert replica.state is ReplicaState.READY
-    assert len(places) == len(set(places)) == len(core.requests), "a request in two places, or in none"
-    assert all(core.requests[key].state is RequestState.WAITING for queue in core.queues.values() for key in queue)
-    assert len(core.replicas) <= limit, "more models than allowed"
-    assert all(core.queues.values()), "an empty queue is kept"

@@ -7,7 +7,7 @@ ALL_CPUS: frozenset[int] = frozenset()
 
 
 class CpuSets:
-    """A host's sets of CPUs, lent to its workers."""
+    """The sets of CPUs that a host lends to its workers."""
 
     def __init__(self, sets: Sequence[frozenset[int]]) -> None:
         self._sets = sets
@@ -15,14 +15,13 @@ class CpuSets:
 
     @contextmanager
     def lent(self) -> Generator[frozenset[int]]:
-        """The set that the fewest workers have, the first of these, for the time of the context; ALL_CPUS where there
-        are no sets."""
+        """Lends the set that the fewest workers have until the context ends; ALL_CPUS where there are no sets."""
         if not self._sets:
             yield ALL_CPUS
             return
-        chosen = self._workers.index(min(self._workers))
-        self._workers[chosen] += 1
+        number = self._workers.index(min(self._workers))
+        self._workers[number] += 1
         try:
-            yield self._sets[chosen]
+            yield self._sets[number]
         finally:
-            self._workers[chosen] -= 1
+            self._workers[number] -= 1

@@ -6,6 +6,8 @@ import zmq
 import zmq.asyncio
 from google.protobuf.message import DecodeError
 
+from remuda.devices import device_names
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.process import exit_reason
 from remuda.settings import Settings
@@ -18,14 +20,14 @@ log = get_logger()
 
 
 class Host:
-    """Carries out the scheduler's orders on this machine and reports what happens."""
+    """Starts and stops workers as the scheduler orders, and reports what happens to them."""
 
     def __init__(self, name: str, uplink: str, settings: Settings) -> None:
         self._name = name
         self._settings = settings
         self._probe = Probe()
         self._cpu_sets = CpuSets(settings.cpu_affinity)
-        self._workers: dict[int, asyncio.Event] = {}  # those ordered and not yet reported gone; set = to be stopped
+        self._workers: dict[int, asyncio.Event] = {}  # not yet reported gone; the event is set to stop one
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
         self._scheduler = self._context.socket(zmq.DEALER)
@@ -84,8 +86,9 @@ class Host:
 
     async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event, cpus: frozenset[int]) -> str:
         """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
-        process = await spawn_worker(start, self._name, self._settings.spin_count, cpus)
-        log.info("worker started", worker=start.worker, model=start.model.name, device=start.device, pid=process.pid)
+        process = await spawn_worker(start, self._settings.spin_count, cpus)
+        devices = device_names(start.placement.devices)
+        log.info("worker started", worker=start.worker, model=start.model.name, devices=devices, pid=process.pid)
         waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         waiting[1].cancel()
@@ -94,7 +97,7 @@ class Host:
 
     async def _report(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.stats_interval_ns / 1e9)
+            await asyncio.sleep(seconds(self._settings.stats_interval_ns))
             status = wire.HostStatus(devices=self._probe.devices())
             await self._send(wire.Uplink(host_status=status))
 

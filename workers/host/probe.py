@@ -25,16 +25,20 @@ class Probe:
 def _cpu() -> pb.Device:
     memory = psutil.virtual_memory()
     name = f"CPU, {usable_cores()} cores"
-    return pb.Device(id="cpu", name=name, kind="cpu", memory_total=memory.total, memory_free=memory.available)
+    return pb.Device(
+        id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU),
+        name=name,
+        memory_total=memory.total,
+        memory_free=memory.available,
+    )
 
 
 def _gpu(index: int) -> pb.Device:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     return pb.Device(
-        id=f"cuda:{index}",
+        id=pb.DeviceId(kind=pb.DEVICE_KIND_CUDA, index=index),
         name=str(nvml.nvmlDeviceGetName(handle)),
-        kind="cuda",
         memory_total=memory.total,
         memory_free=memory.free,
     )

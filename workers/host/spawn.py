@@ -3,23 +3,24 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterable
 
 from remuda.cpu_lists import write_cpu_set
+from remuda.devices import is_gpu
+from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 
 STOP_GRACE_S = 2.0
 """From SIGTERM to SIGKILL. A worker has nothing to save; only the driver may need a moment."""
 
-HOST_VARIABLE = "REMUDA_HOST_ID"
 
+async def spawn_worker(start: wire.StartWorker, spin_count: int, cpus: frozenset[int]) -> asyncio.subprocess.Process:
+    """Starts a worker, pinned to its devices and to `cpus` (empty = all).
 
-async def spawn_worker(
-    start: wire.StartWorker, host: str, spin_count: int, cpus: frozenset[int]
-) -> asyncio.subprocess.Process:
-    """Starts a worker, pinned to its devices and to `cpus` (empty = all). It reads its StartWorker from standard
-    input."""
-    environment = {"REMUDA_PARENT_PID": str(os.getpid()), HOST_VARIABLE: host}
-    environment |= device_environment(start.device) | cpu_environment(cpus)
+    The worker reads its StartWorker from standard input.
+    """
+    environment = {"REMUDA_PARENT_PID": str(os.getpid())}
+    environment |= device_environment(start.placement.devices) | cpu_environment(cpus)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -46,23 +47,20 @@ async def stop_worker(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def gpus_of(device: str) -> list[str]:
-    """The indices of the GPUs in a worker's `device`: "cuda:0" has one, "cuda:0,cuda:2" two, "cpu" none."""
-    names = (name.partition(":") for name in device.split(","))
-    return [index for kind, _, index in names if kind == "cuda"]
-
-
-def device_environment(device: str) -> dict[str, str]:
+def device_environment(devices: Iterable[pb.DeviceId]) -> dict[str, str]:
     """Shows the worker its own GPUs only, or none: a worker never touches another's device."""
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(gpus_of(device)) or "-1"}
+    visible = ",".join(str(device.index) for device in devices if is_gpu(device))
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible or "-1"}
 
 
 def cpu_environment(cpus: frozenset[int]) -> dict[str, str]:
-    """Tells the worker its own CPUs only, where the host has several sets of them."""
+    """Tells the worker which CPUs are its own, where the host has several sets of them."""
     return {"REMUDA_CPU_AFFINITY": write_cpu_set(cpus)} if cpus else {}
 
 
 def waiting_environment(spin_count: int) -> dict[str, str]:
-    """How llama.cpp's OpenMP threads wait for each other. libgomp reads it when it is loaded, so it has to be in the
-    environment; what the operator has set there himself goes before."""
+    """How llama.cpp's OpenMP threads wait for each other, unless the operator's environment says it.
+
+    libgomp reads it when it is loaded, so it has to be in the environment.
+    """
     return {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": str(spin_count)}

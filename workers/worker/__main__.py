@@ -3,6 +3,7 @@
 import os
 import sys
 
+from remuda.devices import device_names
 from remuda.process import begin_process, die_with_parent
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
@@ -19,7 +20,7 @@ def main() -> None:
     die_with_parent(parent)
     settings = Settings()
     start = wire.StartWorker.FromString(sys.stdin.buffer.read())
-    begin_process(f"worker {start.model.name} {start.device}", settings)
+    begin_process(f"worker {start.model.name} {device_names(start.placement.devices)}", settings)
     if settings.cpu_affinity:
         confine(settings.cpu_affinity[0])
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -23,7 +23,6 @@ from workers.engine.media import MediaEncoder, MediaLimits, Projector, Projector
 from workers.engine.model import Model, ModelOptions, use_numa
 from workers.engine.parking import Disk, Parking
 from workers.engine.runner import Runner
-from workers.host.spawn import gpus_of
 
 log = get_logger()
 
@@ -68,7 +67,7 @@ class Loader:
                 path=path,
                 split_paths=split_paths,
                 gpu_layers=options.num_gpu,
-                split_mode=settings.split_mode if len(gpus_of(self._start.device)) > 1 else "none",
+                split_mode=settings.split_mode if len(self._start.placement.devices) > 1 else "none",
                 tensor_split=settings.tensor_split,
                 use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
                 mlock=settings.mlock,

@@ -1,6 +1,5 @@
 """A worker between its sockets and its engine."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -8,6 +7,7 @@ from collections.abc import Callable, Collection
 import zmq
 from google.protobuf.message import DecodeError
 
+from remuda.devices import device_names
 from remuda.endpoints import Endpoints
 from remuda.logs import get_logger
 from remuda.settings import Settings
@@ -19,7 +19,6 @@ from workers.engine.log import EngineLog
 from workers.engine.model import Model
 from workers.engine.runner import Output, Runner
 from workers.engine.sequence import Sequence, SequenceKey
-from workers.host.spawn import HOST_VARIABLE
 from workers.worker.loading import Loader
 from workers.worker.outbox import Outbox, finished
 from workers.worker.translate import request_of
@@ -70,7 +69,7 @@ class Worker:
         loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
         model, replica = loader.load()
         spec, seconds = self._start.model, round(time.monotonic() - began, 3)
-        log.info("model loaded", model=spec.name, device=self._start.device, seconds=seconds)
+        log.info("model loaded", model=spec.name, devices=device_names(self._start.placement.devices), seconds=seconds)
         return model, replica
 
     def _progress_reporter(self) -> Callable[[float], None]:
@@ -93,8 +92,7 @@ class Worker:
             size=memory.total,
             size_vram=memory.vram,
             model=self._start.model,
-            device=self._start.device,
-            host=os.environ.get(HOST_VARIABLE, ""),
+            placement=self._start.placement,
             active=[
                 wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._replica.alive()
             ],

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.errors import internal
 from gateway.prompt.templates.sandbox import HEADER
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings
 
@@ -20,6 +20,9 @@ log = get_logger()
 PROCESS_DIED = b'{"error":"the process that rendered it died"}'
 FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
 """What a process that dies, or cannot be started in time, raises; the last is uvloop's."""
+
+HELD_UP_S = 0.25
+"""How long after its time is up a template's answer is still read: a crowd may have held up the gateway meanwhile."""
 
 Language: TypeAlias = Literal["go", "jinja"]
 
@@ -69,16 +72,19 @@ class TemplateRenderer:
         if process is None:
             return None
         answer = None
+        exchange = asyncio.create_task(_exchange(process, question))
         try:
-            async with asyncio.timeout(self._settings.template_timeout_ns / NANOSECONDS["s"]):
-                answer = await _exchange(process, question)
+            for patience_s in (seconds(self._settings.template_timeout_ns), HELD_UP_S):
+                await asyncio.wait((exchange,), timeout=patience_s)
+            if not exchange.done():
+                raise internal("template: it took too long to render")
+            answer = exchange.result()
             return answer
-        except TimeoutError:
-            raise internal("template: it took too long to render") from None
         except FAILURES as error:
             log.warning("a template process died", error=repr(error))
             return None
         finally:
+            exchange.cancel()
             if answer is not None and not self._closed:
                 self._idle.append(process)
             else:  # it is still busy with something nobody waits for
@@ -109,7 +115,7 @@ class TemplateRenderer:
             sys.executable, "-m", "gateway.prompt.templates.sandbox", *map(str, arguments), stdin=PIPE, stdout=PIPE
         )
         try:
-            async with asyncio.timeout(settings.start_timeout_ns / NANOSECONDS["s"]):
+            async with asyncio.timeout(seconds(settings.start_timeout_ns)):
                 await _receive(process)
         except BaseException:
             await asyncio.shield(_end(process))

@@ -11,13 +11,13 @@ def test_a_request_for_a_loaded_model_runs_at_once() -> None:
     drive.load("a")
     drive.submit(1, "a")
     assert drive.told(1) == ["running"]
-    assert drive.said() == ["run 1 on a"]
+    assert drive.take_said() == ["run 1 on a"]
 
 
 def test_a_request_for_a_model_that_is_not_loaded_starts_a_worker_and_runs_when_it_is_ready() -> None:
     drive = Drive()
     drive.submit(1, "a")
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
     drive.loading("a", 0.5)
     drive.ready("a")
     drive.finish(1)
@@ -29,11 +29,11 @@ def test_requests_wait_while_all_slots_are_busy_and_run_in_order() -> None:
     drive.load("a")
     for request in (1, 2, 3, 4):
         drive.submit(request)
-    assert drive.said() == ["run 1 on a", "run 2 on a"]
+    assert drive.take_said() == ["run 1 on a", "run 2 on a"]
     assert (drive.told(3), drive.told(4)) == (["queued 0"], ["queued 1"])
     drive.finish(2)
     drive.finish(1)
-    assert drive.said() == ["run 3 on a", "run 4 on a"]
+    assert drive.take_said() == ["run 3 on a", "run 4 on a"]
 
 
 def test_waiting_requests_are_told_their_new_position() -> None:
@@ -54,7 +54,7 @@ def test_a_full_queue_refuses_with_the_words_of_ollama() -> None:
         drive.submit(request)
     assert drive.told(4) == [f"rejected queue_full: {QUEUE_FULL}"]
     assert QUEUE_FULL == "server busy, please try again.  maximum pending requests exceeded"
-    assert drive.core.waiting == 2
+    assert len(drive.core.state.queues) == 2
 
 
 def test_a_full_queue_does_not_refuse_a_request_that_need_not_wait() -> None:
@@ -73,24 +73,24 @@ def test_a_refused_request_starts_no_worker_and_evicts_no_model() -> None:
     drive.load("b")
     drive.submit(1, "a")
     drive.submit(2, "a")
-    drive.said()
+    drive.take_said()
     drive.submit(3, "c")
     assert drive.told(3) == [f"rejected queue_full: {QUEUE_FULL}"]
-    assert drive.said() == []
+    assert drive.take_said() == []
     assert drive.residents() == {"a": "ready", "b": "ready"}
 
 
 def test_a_refused_request_starts_no_worker_where_there_is_room_for_one() -> None:
     drive = Drive(queue=0)
     drive.submit(1, "a")
-    assert drive.said() == []
+    assert drive.take_said() == []
 
 
 def test_loads_of_different_models_do_not_delay_each_other() -> None:
     drive = Drive()
     drive.submit(1, "a")
     drive.submit(2, "b")
-    assert drive.said() == ["start a", "start b"]
+    assert drive.take_said() == ["start a", "start b"]
     drive.ready("b")
     assert drive.told(2)[-1] == "running"
     assert drive.told(1) == ["queued 0"]
@@ -112,9 +112,9 @@ def test_a_load_that_nobody_waits_for_any_more_is_abandoned() -> None:
     drive.submit(1)
     drive.submit(2)
     drive.cancel(1)
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
     drive.cancel(2)
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
     drive.exit()
     assert drive.residents() == {}
 
@@ -125,7 +125,7 @@ def test_a_request_that_comes_while_an_abandoned_load_ends_gets_a_load_of_its_ow
     drive.cancel(1)
     drive.submit(2)
     drive.exit()
-    assert drive.said() == ["start a", "stop a", "start a"]
+    assert drive.take_said() == ["start a", "stop a", "start a"]
     drive.ready()
     assert drive.told(2) == ["queued 0", "running"]
 
@@ -136,10 +136,10 @@ def test_a_running_request_that_is_cancelled_keeps_its_slot_until_the_worker_let
     drive.submit(1)
     drive.submit(2)
     drive.cancel(1)
-    assert drive.said() == ["run 1 on a", "cancel 1 on a"]
+    assert drive.take_said() == ["run 1 on a", "cancel 1 on a"]
     assert drive.told(2) == ["queued 0"]
     drive.finish(1, reason=pb.FINISH_REASON_CANCELLED)
-    assert drive.said() == ["run 2 on a"]
+    assert drive.take_said() == ["run 2 on a"]
     assert drive.told(1) == ["running"]
 
 
@@ -149,7 +149,7 @@ def test_cancelling_twice_says_it_once() -> None:
     drive.submit(1)
     drive.cancel(1)
     drive.cancel(1)
-    assert drive.said() == ["run 1 on a", "cancel 1 on a"]
+    assert drive.take_said() == ["run 1 on a", "cancel 1 on a"]
 
 
 def test_cancelling_what_has_finished_does_nothing() -> None:
@@ -157,10 +157,10 @@ def test_cancelling_what_has_finished_does_nothing() -> None:
     drive.load()
     drive.submit(1)
     drive.finish(1)
-    drive.said()
+    drive.take_said()
     drive.cancel(1)
-    assert drive.said() == []
-    assert drive.replica().idle
+    assert drive.take_said() == []
+    assert drive.replica().is_idle
 
 
 def test_what_a_dead_worker_was_running_is_lost_and_what_waits_gets_a_new_load() -> None:
@@ -168,10 +168,10 @@ def test_what_a_dead_worker_was_running_is_lost_and_what_waits_gets_a_new_load()
     drive.load()
     drive.submit(1)
     drive.submit(2)
-    drive.said()
+    drive.take_said()
     drive.exit(reason="signal SIGKILL")
     assert drive.told(1) == ["running", "lost: signal SIGKILL"]
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
     drive.ready()
     assert drive.told(2)[-1] == "running"
 
@@ -183,7 +183,7 @@ def test_a_cancelled_request_is_not_told_that_its_worker_died() -> None:
     drive.cancel(1)
     drive.exit()
     assert drive.told(1) == ["running"]
-    assert drive.core.requests == {}
+    assert drive.core.state.requests == {}
 
 
 def test_the_end_of_an_earlier_attempt_never_touches_a_later_one() -> None:
@@ -213,9 +213,9 @@ def test_the_end_of_a_request_on_a_dead_replica_never_frees_a_slot_of_another() 
 def test_requests_wait_until_a_worker_host_joins() -> None:
     drive = Drive(hosts=())
     drive.submit(1)
-    assert (drive.said(), drive.told(1)) == ([], ["queued 0"])
+    assert (drive.take_said(), drive.told(1)) == ([], ["queued 0"])
     drive.join()
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
 
 
 def test_a_request_that_only_loads_takes_no_slot() -> None:
@@ -224,7 +224,7 @@ def test_a_request_that_only_loads_takes_no_slot() -> None:
     drive.submit(2)
     drive.ready()
     assert drive.told(1)[-1] == drive.told(2)[-1] == "running"
-    assert drive.said() == ["start a", "run 2 on a"]
+    assert drive.take_said() == ["start a", "run 2 on a"]
 
 
 def test_two_names_with_the_same_files_share_a_replica() -> None:
@@ -232,14 +232,14 @@ def test_two_names_with_the_same_files_share_a_replica() -> None:
     drive.submit(1, spec=spec_of("a", name="one"))
     drive.submit(2, spec=spec_of("a", name="two"))
     drive.ready()
-    assert drive.said() == ["start a", "run 1 on a", "run 2 on a"]
+    assert drive.take_said() == ["start a", "run 1 on a", "run 2 on a"]
 
 
 def test_the_same_weights_with_a_projector_are_another_model() -> None:
     drive = Drive()
     drive.submit(1, spec=spec_of("a"))
     drive.submit(2, spec=spec_of("a", projectors=("/mmproj",)))
-    assert drive.said() == ["start a", "start a"]
+    assert drive.take_said() == ["start a", "start a"]
 
 
 def test_split_models_with_the_same_first_file_are_two_models() -> None:
@@ -249,4 +249,4 @@ def test_split_models_with_the_same_first_file_are_two_models() -> None:
     other.split_paths.append("/second-of-other")
     drive.submit(1, spec=one)
     drive.submit(2, spec=other)
-    assert drive.said() == ["start a", "start a"]
+    assert drive.take_said() == ["start a", "start a"]

@@ -5,7 +5,7 @@ from support.scheduler_drive import MINUTE, SECOND, Drive, spec_of
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler import events
-from scheduler.core import UNWANTED_KEPT
+from scheduler.adoption import CANCELLATIONS_KEPT
 from scheduler.notices import LOAD_STALLED
 
 
@@ -16,9 +16,9 @@ def test_an_idle_model_is_unloaded_when_its_keep_alive_ends() -> None:
     drive.pass_time(10 * MINUTE)
     drive.finish(1)
     drive.pass_time(5 * MINUTE - 1)
-    assert drive.said() == ["run 1 on a"]
+    assert drive.take_said() == ["run 1 on a"]
     drive.pass_time(1)
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
 
 
 def test_a_request_renews_the_keep_alive() -> None:
@@ -46,9 +46,9 @@ def test_a_keep_alive_of_zero_unloads_as_soon_as_nothing_is_left_to_do() -> None
     drive.submit(2)
     drive.ready()
     drive.finish(1)
-    assert drive.said() == ["start a", "run 1 on a", "run 2 on a"]
+    assert drive.take_said() == ["start a", "run 1 on a", "run 2 on a"]
     drive.finish(2)
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
 
 
 def test_a_request_overrides_the_keep_alive_for_those_that_name_none() -> None:
@@ -77,7 +77,7 @@ def test_an_idle_model_is_unloaded_at_once_when_asked() -> None:
     drive.load("a")
     drive.load("b")
     drive.unload("a")
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
 
 
 def test_unloading_a_busy_model_waits_until_it_is_idle() -> None:
@@ -87,52 +87,52 @@ def test_unloading_a_busy_model_waits_until_it_is_idle() -> None:
     drive.submit(2)
     drive.unload()
     drive.finish(1)
-    assert drive.said() == ["run 1 on a", "run 2 on a"]
+    assert drive.take_said() == ["run 1 on a", "run 2 on a"]
     drive.finish(2)
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
 
 
 def test_unloading_what_is_not_loaded_does_nothing() -> None:
     drive = Drive()
     drive.unload()
-    assert drive.said() == []
+    assert drive.take_said() == []
 
 
 def test_unloading_a_model_that_loads_for_nobody_but_its_own_sake_aborts_the_load() -> None:
     drive = Drive()
     drive.submit(1, only_load=True)
     drive.loading("a", 0.5)
-    drive.said()
+    drive.take_said()
     drive.unload()
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
     assert drive.told(1)[-1] == "rejected load_failed: the model was unloaded while it was loading"
 
     drive.exit()
     assert drive.residents() == {}
     drive.submit(2)
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
 
 
 def test_unloading_a_model_that_loads_for_a_generation_serves_that_first() -> None:
     drive = Drive()
     drive.submit(1)
     drive.submit(2, only_load=True)
-    drive.said()
+    drive.take_said()
     drive.unload()
-    assert drive.said() == []
+    assert drive.take_said() == []
     drive.ready()
     assert drive.told(1)[-1] == "running"
     drive.finish(1)
-    assert drive.said() == ["run 1 on a", "stop a"]
+    assert drive.take_said() == ["run 1 on a", "stop a"]
 
 
 def test_unloading_and_then_cancelling_the_last_generation_aborts_the_load() -> None:
     drive = Drive()
     drive.submit(1)
     drive.unload()
-    drive.said()
+    drive.take_said()
     drive.cancel(1)
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
 
 
 def test_a_failed_load_refuses_all_who_wait_for_it_and_nobody_else() -> None:
@@ -150,9 +150,9 @@ def test_a_request_after_a_failed_load_tries_again_once_the_worker_is_gone() -> 
     drive.submit(1)
     drive.fail("a", "out of memory")
     drive.submit(2)
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
     drive.exit(reason="exit status 1")
-    assert drive.said() == ["start a"]
+    assert drive.take_said() == ["start a"]
 
 
 def test_a_worker_that_dies_while_loading_refuses_all_who_wait_for_it() -> None:
@@ -172,7 +172,7 @@ def test_a_load_without_progress_is_given_up() -> None:
     assert drive.told(1) == ["queued 0", "loading 0.1"]
     drive.pass_time(1)
     assert drive.told(1)[-1] == f"rejected load_failed: {LOAD_STALLED}"
-    assert drive.said() == ["start a", "stop a"]
+    assert drive.take_said() == ["start a", "stop a"]
 
 
 def test_without_a_load_timeout_a_load_may_take_for_ever() -> None:
@@ -191,7 +191,7 @@ def test_another_num_ctx_drains_the_replica_and_reloads_in_order() -> None:
     assert drive.residents() == {"a": "draining"}
     drive.finish(1)
     drive.exit()
-    assert drive.said() == ["run 1 on a", "stop a", "start a"]
+    assert drive.take_said() == ["run 1 on a", "stop a", "start a"]
     assert drive.replica().spec.options.num_ctx == 8192
     drive.ready()
     assert drive.told(2)[-1] == "running"
@@ -205,11 +205,11 @@ def test_at_the_limit_the_idle_model_used_longest_ago_makes_room() -> None:
     drive.now += SECOND
     drive.submit(1, "a")
     drive.finish(1)
-    drive.said()
+    drive.take_said()
     drive.submit(2, "c")
-    assert drive.said() == ["stop b"]
+    assert drive.take_said() == ["stop b"]
     drive.exit("b")
-    assert drive.said() == ["start c"]
+    assert drive.take_said() == ["start c"]
 
 
 def test_a_model_takes_its_room_until_its_worker_has_exited() -> None:
@@ -217,9 +217,9 @@ def test_a_model_takes_its_room_until_its_worker_has_exited() -> None:
     drive.load("a")
     drive.submit(1, "b")
     drive.submit(2, "c")
-    assert drive.said() == ["stop a"]
+    assert drive.take_said() == ["stop a"]
     drive.exit("a")
-    assert drive.said() == ["start b"]
+    assert drive.take_said() == ["start b"]
 
 
 def test_an_idle_model_makes_room_before_a_busy_one() -> None:
@@ -228,7 +228,7 @@ def test_an_idle_model_makes_room_before_a_busy_one() -> None:
     drive.load("b")
     drive.submit(1, "a")
     drive.submit(2, "c")
-    assert drive.said() == ["run 1 on a", "stop b"]
+    assert drive.take_said() == ["run 1 on a", "stop b"]
 
 
 def test_where_all_models_are_busy_one_drains_and_finishes_its_work() -> None:
@@ -254,7 +254,7 @@ def test_a_steady_stream_for_one_model_does_not_starve_another() -> None:
     for _ in range(10):  # every slot that "a" gives is asked for again
         newest += 1
         drive.submit(newest, "a")
-        for replica in list(drive.core.replicas.values()):
+        for replica in list(drive.core.state.replicas.values()):
             model = replica.spec.model_path[1:]
             for key in list(replica.busy):
                 drive.finish(key.request_id)
@@ -272,7 +272,7 @@ def test_two_models_that_wait_for_room_are_given_it_side_by_side() -> None:
     drive.load("b")
     drive.submit(1, "c")
     drive.submit(2, "d")
-    assert drive.said() == ["stop a", "stop b"]
+    assert drive.take_said() == ["stop a", "stop b"]
 
 
 def test_a_restarted_host_has_lost_its_workers() -> None:
@@ -280,10 +280,10 @@ def test_a_restarted_host_has_lost_its_workers() -> None:
     drive.load("a")
     drive.submit(1, "a")
     drive.submit(2, "b")
-    drive.said()
+    drive.take_said()
     drive.join("h")
     assert drive.told(1)[-1] == "lost: its worker host was restarted"
-    assert drive.said() == ["start b"]
+    assert drive.take_said() == ["start b"]
     assert drive.told(2) == ["queued 0"]
 
 
@@ -299,14 +299,14 @@ def test_a_host_that_comes_back_keeps_the_workers_that_it_still_runs() -> None:
 def test_a_host_that_is_not_known_is_asked_who_it_is() -> None:
     drive = Drive(hosts=())
     drive.give(events.HostReported("h", ()))
-    assert drive.said() == ["identify host h"]
+    assert drive.take_said() == ["identify host h"]
 
 
 def test_a_restarted_scheduler_adopts_the_workers_that_it_finds() -> None:
     drive = Drive(hosts=(), first_replica=100)
     drive.join("h", 7)
     drive.give(events.WorkerReported(8, pb.WorkerStats()))
-    assert drive.said() == ["identify worker 7", "identify worker 8"]
+    assert drive.take_said() == ["identify worker 7", "identify worker 8"]
     drive.ready("a", replica=7, active=((1, 0),))
     drive.submit(2, "a")
     assert drive.told(2) == ["queued 0"]
@@ -316,13 +316,13 @@ def test_a_restarted_scheduler_adopts_the_workers_that_it_finds() -> None:
 
 
 def test_what_was_cancelled_before_its_worker_was_adopted_is_cancelled_then() -> None:
-    drive = Drive(hosts=(), first_replica=100)
-    for late in range(UNWANTED_KEPT + 10):  # requests that had ended when their clients left
+    drive = Drive(hosts=(), first_replica=100, slots=3)
+    for late in range(CANCELLATIONS_KEPT + 10):  # requests that had ended when their clients left
         drive.cancel(1000 + late)
     drive.cancel(1)
     drive.join("h", 7)
     drive.ready("a", replica=7, active=((1, 0), (2, 0), (1000, 0)))
-    assert drive.said() == ["identify worker 7", "cancel 1 on a"]
+    assert drive.take_said() == ["identify worker 7", "cancel 1 on a"]
 
 
 def test_an_adopted_worker_that_is_idle_has_the_usual_keep_alive() -> None:

@@ -6,7 +6,6 @@ from remuda.settings import Settings
 from remuda.settings.types import InvalidSetting
 from workers.engine.llama import C, LoadError
 from workers.engine.model import NUMA_STRATEGIES, SPLIT_MODES, Model, ModelOptions, load_mode
-from workers.host.spawn import device_environment, gpus_of
 
 
 @pytest.mark.parametrize(
@@ -35,15 +34,6 @@ def test_every_name_of_a_mode_is_one_of_llama_cpp() -> None:
 def test_a_tensor_split_of_more_gpus_than_there_can_be_is_refused() -> None:
     with pytest.raises(LoadError, match="tensor split of 99 parts"):
         Model(ModelOptions("", tensor_split=(1.0,) * 99), lambda _: None)
-
-
-@pytest.mark.parametrize(
-    ("device", "gpus", "visible"),
-    [("cpu", [], "-1"), ("cuda:1", ["1"], "1"), ("cuda:0,cuda:2", ["0", "2"], "0,2")],
-)
-def test_a_worker_sees_its_own_gpus_only(device: str, gpus: list[str], visible: str) -> None:
-    assert gpus_of(device) == gpus
-    assert device_environment(device)["CUDA_VISIBLE_DEVICES"] == visible
 
 
 def test_settings_for_loads_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,141 @@
+"""The lives of replicas: started, loading, resting, drained, stopped."""
+
+from remuda.v1 import serving_pb2 as pb
+from scheduler import commands, keep_alive, notices
+from scheduler.adoption import Adoption
+from scheduler.eviction import choose_victims, has_room, max_resident_models
+from scheduler.model import ModelKey, Replica, ReplicaState, Request
+from scheduler.placement import choose_placement
+from scheduler.state import State
+
+RETRY_PAUSE_NS = 30_000_000_000
+"""How long no further replica of a model is started after one has failed to load beside others that serve: what failed,
+most likely for lack of memory, would fail again."""
+
+
+class Residence:
+    """Decides which replicas there are."""
+
+    def __init__(self, state: State, adoption: Adoption, first_replica: int) -> None:
+        self._state = state
+        self._adoption = adoption
+        self._next_replica = first_replica
+        self._retry_at_ns: dict[ModelKey, int] = {}  # models that get no further replica before then
+
+    # ---- start ----
+
+    def provide(self, request: Request) -> None:
+        """Sees to it that a replica will serve the first request of a queue, which no free slot can take now.
+
+        Replicas that were loaded with other options leave first. While any replica of the model leaves, its memory is
+        waited for.
+        """
+        siblings = self._state.replicas_of(request.model)
+        serving = [replica for replica in siblings if replica.is_staying and replica.covers(request)]
+        if serving:
+            self._add_replica(request, serving)
+            return
+        for replica in siblings:
+            if replica.state is ReplicaState.READY:
+                self.drain(replica)
+        if not siblings:
+            self._start_or_make_room(request)
+
+    def _add_replica(self, request: Request, serving: list[Replica]) -> None:
+        """Starts one more replica of a model whose replicas are all busy, as far as the policy allows."""
+        is_loading = any(replica.state is ReplicaState.LOADING for replica in serving)
+        is_paused = self._state.now_ns < self._retry_at_ns.get(request.model, 0)
+        if is_loading or is_paused or self._adoption.is_pending:
+            return
+        if len(serving) < self._state.policy.max_replicas:
+            self._start(request)
+
+    def _start_or_make_room(self, request: Request) -> None:
+        state = self._state
+        limit = max_resident_models(state.policy.max_loaded_models, state.hosts)
+        if not state.hosts or self._adoption.is_pending:
+            return  # a host will join, or a worker says that it has this very model
+        if has_room(request.model, state.replicas.values(), limit):
+            self._start(request)
+            return
+        for victim in choose_victims(state.replicas.values(), state.queues.models, limit):
+            self.drain(victim)
+
+    def _start(self, request: Request) -> None:
+        state = self._state
+        placement = choose_placement(request.spec, state.hosts, spread=state.policy.spread)
+        if placement is None:
+            return
+        policy, slots = state.policy, max(state.policy.num_parallel, 1)
+        keep_alive_ns = policy.keep_alive_ns if request.keep_alive_ns is None else request.keep_alive_ns
+        replica = Replica(self._next_replica, placement, request.spec, keep_alive_ns, slots, state.now_ns)
+        self._next_replica += 1
+        self._retry_at_ns.pop(request.model, None)
+        state.replicas[replica.id] = replica
+        state.say(commands.StartWorker(replica))
+
+    # ---- loading ----
+
+    def load_deadline_ns(self, replica: Replica) -> int | None:
+        """When a load without progress is given up; None = never, or it is not loading."""
+        if replica.state is not ReplicaState.LOADING or self._state.policy.load_timeout_ns <= 0:
+            return None
+        return replica.last_progress_ns + self._state.policy.load_timeout_ns
+
+    def fail_load(self, replica: Replica, reason: str) -> None:
+        """Rejects those who waited for this load and whom no other replica will serve."""
+        state = self._state
+        siblings = [other for other in state.replicas_of(replica.model) if other is not replica and other.is_staying]
+        if siblings:
+            self._retry_at_ns[replica.model] = state.now_ns + RETRY_PAUSE_NS
+        for request in state.queues.of(replica.model):
+            if replica.covers(request) and not any(sibling.covers(request) for sibling in siblings):
+                state.reject(request, pb.Rejected.CODE_LOAD_FAILED, reason)
+
+    def abandon_loads(self, model: ModelKey) -> None:
+        """Stops the loads of a model that nobody waits for any more."""
+        waiting = self._state.queues.of(model)
+        for replica in self._state.replicas_of(model):
+            if replica.state is ReplicaState.LOADING and not any(map(replica.covers, waiting)):
+                self.stop(replica)
+
+    def unload(self, model: ModelKey) -> None:
+        """Stops the replicas of a model as soon as they are idle, and loads that only preloads wait for."""
+        replicas = [replica for replica in self._state.replicas_of(model) if replica.is_staying]
+        for replica in replicas:
+            keep_alive.end(replica)
+        if any(replica.state is ReplicaState.LOADING for replica in replicas):
+            for request in self._state.queues.of(model):
+                if request.work is None:
+                    self._state.reject(request, pb.Rejected.CODE_LOAD_FAILED, notices.UNLOADED)
+            self.abandon_loads(model)
+        self.rest(model)
+
+    # ---- end ----
+
+    def rest(self, model: ModelKey) -> None:
+        """Starts the keep-alive of replicas that have nothing to do; stops those that were to leave."""
+        for replica in self._state.replicas_of(model):
+            keep_alive.begin(replica, self._state.now_ns)
+            has_drained = replica.state is ReplicaState.DRAINING and replica.is_idle
+            if has_drained or keep_alive.is_over(replica, self._state.now_ns):
+                self.stop(replica)
+
+    def drain(self, replica: Replica) -> None:
+        """Takes no new request to a replica, and stops it once it is idle."""
+        replica.state = ReplicaState.DRAINING
+        if replica.is_idle:
+            self.stop(replica)
+
+    def stop(self, replica: Replica) -> None:
+        replica.state, replica.expires_at_ns = ReplicaState.STOPPING, None
+        self._state.say(commands.StopWorker(replica.host, replica.id))
+
+    def remove(self, replica: Replica, reason: str) -> None:
+        """A worker is gone: the requests that it was running are lost."""
+        del self._state.replicas[replica.id]
+        for key in replica.busy:
+            request = self._state.requests.get(key)
+            if request is not None:
+                self._state.notify(request, notices.lost(reason))
+                self._state.forget(request)
