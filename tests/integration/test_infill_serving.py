@@ -7,7 +7,7 @@ import openai
 import pytest
 from support.models_folder import install_gguf, models_folder
 from support.scripted import BOS, FIRST_BYTE, INFILL_MARKS, write_scripted_model
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 GREEDY = {"temperature": 0}
 
@@ -18,9 +18,8 @@ def server() -> Generator[Server]:
         folder = models_folder(root)
         path = write_scripted_model(root / "coder.gguf", "1 + 2", infill=True)
         install_gguf(folder, "coder", path.read_bytes())
-        running = start_server(root, {})
-        yield running
-        end_server(running)
+        with running_server(root) as server:
+            yield server
 
 
 def test_the_model_says_that_it_inserts(native: ollama.Client) -> None:

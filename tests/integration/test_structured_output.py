@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 from support.models_folder import install_script, models_folder
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 QUESTION = {"role": "user", "content": "?"}
 CITIES = ["Paris", "Rome"]
@@ -49,9 +49,8 @@ def server() -> Generator[Server]:
         install_script(models, "obliging", '<think>Easy one: it must be</think>"Rome"')
         install_script(models, "rambling", "<think> Hm, Paris or Rome? </think>\nParis, of course.")
         install_script(models, "calling", CALL)
-        running = start_server(folder, {})
-        yield running
-        end_server(running)
+        with running_server(folder) as server:
+            yield server
 
 
 def options(temperature: float) -> dict[str, Any]:

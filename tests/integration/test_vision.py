@@ -14,7 +14,7 @@ import soundfile
 from PIL import Image
 from support.models_folder import install_gguf, models_folder
 from support.ollama_layout import OllamaFolder
-from support.serving import Server, end_server, short_folder, start_server, until
+from support.serving import Server, running_server, short_folder, until
 from support.vision_models import write_projector, write_text_model
 
 SEEING = ["gemma3", "qwen2vl"]
@@ -36,9 +36,8 @@ def server() -> Generator[Server]:
         install(models, "gemma3", "llama", vision="gemma3", audio=True)
         install(models, "qwen2vl", "qwen2vl", vision="qwen2vl_merger")
         install_gguf(models, "blind", write_text_model(models.root / "text.gguf").read_bytes())
-        running = start_server(folder, {})
-        yield running
-        end_server(running)
+        with running_server(folder) as server:
+            yield server
 
 
 def picture(seed: int, kind: str = "PNG") -> bytes:
