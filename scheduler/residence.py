@@ -9,8 +9,8 @@ from scheduler.placement import choose_placement
 from scheduler.state import State
 
 RETRY_PAUSE_NS = 30_000_000_000
-"""How long no further replica of a model is started after one has failed to load beside others that serve: what failed,
-most likely for lack of memory, would fail again."""
+"""How long a model gets no further replica after one has failed to load beside others that serve. It failed most likely
+for lack of memory, and would fail again."""
 
 
 class Residence:
@@ -27,8 +27,8 @@ class Residence:
     def provide(self, request: Request) -> None:
         """Sees to it that a replica will serve the first request of a queue, which no free slot can take now.
 
-        Replicas that were loaded with other options leave first. While any replica of the model leaves, its memory is
-        waited for.
+        Replicas that were loaded with other options leave first. A new one starts when the last of them has exited:
+        until then they hold their memory.
         """
         siblings = self._state.replicas_of(request.model)
         serving = [replica for replica in siblings if replica.is_staying and replica.covers(request)]

@@ -99,7 +99,7 @@ def _log_command(command: commands.Command) -> None:
                 "worker wanted",
                 worker=replica.id,
                 model=replica.spec.name,
-                devices=device_names(replica.placement.devices),
+                device=device_names(replica.placement.devices),
             )
         case commands.StopWorker(_, replica_id):
             log.info("worker to be stopped", worker=replica_id)

@@ -87,8 +87,8 @@ class Host:
     async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event, cpus: frozenset[int]) -> str:
         """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
         process = await spawn_worker(start, self._settings.spin_count, cpus)
-        devices = device_names(start.placement.devices)
-        log.info("worker started", worker=start.worker, model=start.model.name, devices=devices, pid=process.pid)
+        device = device_names(start.placement.devices)
+        log.info("worker started", worker=start.worker, model=start.model.name, device=device, pid=process.pid)
         waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         waiting[1].cancel()

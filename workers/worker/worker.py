@@ -69,7 +69,7 @@ class Worker:
         loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
         model, replica = loader.load()
         spec, seconds = self._start.model, round(time.monotonic() - began, 3)
-        log.info("model loaded", model=spec.name, devices=device_names(self._start.placement.devices), seconds=seconds)
+        log.info("model loaded", model=spec.name, device=device_names(self._start.placement.devices), seconds=seconds)
         return model, replica
 
     def _progress_reporter(self) -> Callable[[float], None]:
