@@ -99,7 +99,7 @@ async def test_a_store_that_dies_over_a_resolve_is_asked_again_once_it_is_back(w
 
 
 @pytest.mark.parametrize("code", DROPPED)
-async def test_what_stays_dropped_is_told_as_503(
+async def test_a_call_that_is_dropped_again_and_again_is_a_503(
     private_folder: Path, monkeypatch: pytest.MonkeyPatch, code: grpc.StatusCode
 ) -> None:
     monkeypatch.setenv("REMUDA_SUBMIT_TIMEOUT", "200ms")
@@ -116,7 +116,7 @@ async def test_what_stays_dropped_is_told_as_503(
         ] * 2
 
 
-async def test_a_failure_of_the_peer_itself_is_not_asked_for_twice() -> None:
+async def test_a_call_that_the_peer_answers_with_an_error_is_not_made_again() -> None:
     attempts = list[float]()
 
     async def fails(left_s: float) -> None:
