@@ -1,11 +1,11 @@
-"""What a figure should come to."""
+"""Aims: bounds that figures should reach."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A bound for a figure of one case and contender, or for its ratio to another contender's (`over`)."""
+    """A bound for one contender's figure in one case, or for its ratio to another contender's (`over`)."""
 
     case: str
     contender: str

@@ -1,6 +1,7 @@
-"""llama.cpp in this process, without anything of a server: what the benchmark's own programs are made of.
+"""llama.cpp in this process, without a server: the base of the benchmark's own programs.
 
-Such a program gets a Setup in the first line of its stdin, then one job a line; it answers each with one line of JSON.
+Such a program reads a Setup from the first line of its stdin, then one job from each line. It answers each job with one
+line of JSON.
 """
 
 import ctypes
@@ -19,19 +20,19 @@ from workers.engine.rows import Batch
 
 C: Any = _untyped
 WARNING = 3
-"""ggml's level; what is below is told for every decode, and telling takes time."""
+"""ggml's level. Messages below it come with every decode, and take time."""
 
 Row: TypeAlias = tuple[int, int, int, int]
-"""(token, position, sequence, wants logits)"""
+"""(token, position, sequence, 1 = with logits)"""
 
 
 def load_model(setup: Setup) -> Model:
-    """All layers on the GPU where there is one, as Remuda's worker and llama-server have them."""
+    """Loads all layers on a GPU if there is one, as Remuda's worker and llama-server do."""
     return Model(ModelOptions(path=setup.model), lambda _: None)
 
 
 def context_options(setup: Setup) -> ContextOptions:
-    """What Remuda's worker makes of the same settings."""
+    """Returns the options that Remuda's worker makes of the same settings."""
     return ContextOptions(
         sequences=setup.slots,
         ctx_per_sequence=setup.context,
@@ -43,7 +44,7 @@ def context_options(setup: Setup) -> ContextOptions:
 
 
 def tokenise(model: Model, text: str) -> list[int]:
-    """The tokens of a prompt, BOS included."""
+    """Returns the tokens of a prompt, BOS included."""
     data = text.encode()
     tokens = (ctypes.c_int32 * (len(data) + 2))()
     vocabulary = C.llama_model_get_vocab(model.pointer)
@@ -52,7 +53,7 @@ def tokenise(model: Model, text: str) -> list[int]:
 
 
 class Bare:
-    """A model and a context; batches are whatever the caller makes of them."""
+    """A model and a context. The caller makes the batches."""
 
     def __init__(self, setup: Setup) -> None:
         self.model = load_model(setup)
@@ -66,11 +67,11 @@ class Bare:
         C.llama_memory_clear(self._memory, True)
 
     def cut(self, sequence: int, length: int) -> None:
-        """Leaves the first `length` positions of a sequence."""
+        """Cuts a sequence to its first `length` positions."""
         C.llama_memory_seq_rm(self._memory, sequence, length, -1)
 
     def decode(self, rows: list[Row]) -> int:
-        """Computes the rows and waits for the logits. Returns nanoseconds."""
+        """Computes the rows and waits for the logits. Returns the nanoseconds."""
         began = time.perf_counter_ns()
         tokens, positions, sequences, wants = (list(column) for column in zip(*rows, strict=True))
         self._batch.fill(tokens, positions, sequences, wants)
@@ -82,13 +83,13 @@ class Bare:
 
 @C.llama_log_callback
 def warn(level: int, text: bytes, _: Any) -> None:
-    """llama.cpp's log, warnings and errors alone, to stderr."""
+    """Writes warnings and errors of llama.cpp's log to stderr."""
     if level >= WARNING:
         sys.stderr.write(text.decode(errors="replace"))
 
 
 def answer_jobs(begin: Callable[[Setup], Callable[[bytes], BaseModel]]) -> None:
-    """A program's main: `begin` loads what the Setup says and gives the function that does a job."""
+    """Runs a program. `begin` loads what the Setup names, and returns the function that does a job."""
     C.llama_log_set(warn, None)
     answer = begin(Setup.model_validate_json(sys.stdin.buffer.readline()))
     for line in sys.stdin.buffer:

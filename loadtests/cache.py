@@ -1,4 +1,4 @@
-"""Where the benchmark keeps what is costly to make: models, and the peer's source and build."""
+"""The cache folder: models, and the peer's source and build."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def cache_folder() -> Path:
-    """`remuda/bench` in the user's cache folder, created if need be."""
+    """Returns `remuda/bench` in the user's cache folder, and creates it if need be."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "remuda" / "bench"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Child processes of the benchmark: in sessions of their own, with a log, and surely stopped."""
+"""Child processes of the benchmark. Each has its own session and log, and is always stopped."""
 
 import asyncio
 import os
@@ -20,15 +20,15 @@ LOG_TAIL = 2000
 
 
 class ChildError(Exception):
-    """A child process ended or did not answer; the text carries the end of its log."""
+    """A child process ended or did not answer. The text contains the end of its log."""
 
 
 @asynccontextmanager
 async def child(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A process with piped stdin and stdout, its errors in the file `log`. It is gone, with all that it has started,
-    when the context ends."""
+    """Runs a process with piped stdin and stdout, and its stderr in the file `log`. The end of the context stops it and
+    its children."""
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -48,13 +48,13 @@ async def child(
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A running program of `loadtests.bare`: it answers each line of JSON with one."""
+    """A running program of `loadtests.bare`, which answers each line of JSON with another."""
 
     process: asyncio.subprocess.Process
     log: Path
 
     async def ask(self, job: BaseModel) -> bytes:
-        """The answer to a job. Raises ChildError when the process fails."""
+        """Returns the answer to a job. Raises ChildError when the process fails."""
         self.tell(job)
         assert self.process.stdout is not None
         line = await self.process.stdout.readline()
@@ -63,7 +63,7 @@ class Program:
         return line
 
     def tell(self, message: BaseModel) -> None:
-        """Sends a line that is not answered."""
+        """Sends a line that has no answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(message.model_dump_json().encode() + b"\n")
 
@@ -81,7 +81,7 @@ async def program(
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, and SIGKILL for the process and its session's group when it takes too long."""
+    """Sends SIGTERM, then SIGKILL to the whole process group if the process takes too long."""
     if process.returncode is None:
         process.terminate()
         try:
@@ -92,6 +92,6 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 def failure(what: str, log: Path) -> ChildError:
-    """An error with the end of the log."""
+    """Makes an error with the end of the log."""
     tail = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").strip() if log.exists() else ""
     return ChildError(f"{what}\n{tail}" if tail else what)

@@ -1,7 +1,7 @@
-"""The load: many streams from one process, `python -m loadtests.client`. A Job on stdin, its Streams on stdout.
+"""The load: many streams from one process, `python -m loadtests.client`. It reads a Job and writes its Streams.
 
-While streams run it does nothing but note when bytes came, so that two shared cores are left to the server; answers are
-taken apart afterwards. Both servers get the same treatment.
+While streams run it only notes the time of each read, and leaves the shared cores to the server. It parses the answers
+afterwards. Both servers get the same treatment.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from loadtests.dialects import DIALECTS, Ask, Dialect
 
 
 class Job(BaseModel):
-    """Streams to run at once against a server on this machine."""
+    """The streams to run at once against a server on this machine."""
 
     port: int
     dialect: str
@@ -27,7 +27,7 @@ class Job(BaseModel):
 
 
 class Stream(BaseModel):
-    """One answer. Times are monotonic nanoseconds; `arrivals` are of chunks with text."""
+    """One answer. Times are monotonic nanoseconds; `arrivals` has those of the chunks with text."""
 
     sent_ns: int
     arrivals: list[int]
@@ -42,7 +42,7 @@ STREAMS = TypeAdapter(list[Stream])
 
 
 class Countdown:
-    """Does what is to be done `then`, once it has counted to its number."""
+    """Calls the actions given to `then` once it has counted to its number."""
 
     def __init__(self, number: int) -> None:
         self._missing = number
@@ -59,7 +59,7 @@ class Countdown:
 
 
 class Gate:
-    """Opens when `streams` streams have each received `chunks` pieces."""
+    """Opens when `streams` streams have passed."""
 
     def __init__(self, streams: int) -> None:
         self._opened = asyncio.Event()
@@ -74,7 +74,7 @@ class Gate:
 
 
 class Connection(asyncio.Protocol):
-    """One request and the raw answer, until the server closes."""
+    """One request and its raw answer, until the server closes."""
 
     def __init__(self, gate: Gate | None, chunks: int) -> None:
         self.reads: list[tuple[int, bytes]] = []
@@ -89,14 +89,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._gate is not None and len(self.reads) < self._chunks:
-            self._gate.pass_one()  # a stream that ended early must not keep the others waiting
-        if not self.closed.done():  # else the whole run was cancelled
+            self._gate.pass_one()  # a stream that ends early must not hold the others up
+        if not self.closed.done():  # otherwise the whole run is cancelled
             self.closed.set_result(None)
 
 
 @dataclass(slots=True)
 class Answer:
-    """Takes one raw HTTP answer apart: httptools calls `on_body`."""
+    """Parses one raw HTTP answer: httptools calls `on_body`."""
 
     dialect: Dialect
     now: int = 0
@@ -128,7 +128,7 @@ class Answer:
 
 
 async def run(job: Job) -> list[Stream]:
-    """Connects all, then sends all requests in one go; those with `after_chunks` when their time has come."""
+    """Connects all streams, then sends all requests in one go. A request with `after_chunks` waits for its gate."""
     dialect = DIALECTS[job.dialect]
     first = [ask for ask in job.asks if not ask.after_chunks]
     chunks = max((ask.after_chunks for ask in job.asks), default=0)
@@ -150,7 +150,7 @@ async def run(job: Job) -> list[Stream]:
         await connection.closed
         if ask.after_chunks:
             late.count()
-        return take_apart(dialect, sent, connection.reads, cut=ask.until_others)
+        return parse(dialect, sent, connection.reads, cut=ask.until_others)
 
     barrier = asyncio.Barrier(max(len(first), 1))
     return await asyncio.gather(*(exchange(ask, barrier) for ask in job.asks))
@@ -165,8 +165,8 @@ def request_bytes(dialect: Dialect, ask: Ask) -> bytes:
     return head.encode() + body
 
 
-def take_apart(dialect: Dialect, sent: int, reads: list[tuple[int, bytes]], *, cut: bool) -> Stream:
-    """`cut`: the client may have hung up in the middle of the answer."""
+def parse(dialect: Dialect, sent: int, reads: list[tuple[int, bytes]], *, cut: bool) -> Stream:
+    """Parses an answer. `cut`: the client may have hung up in the middle of it."""
     answer = Answer(dialect)
     parser = httptools.HttpResponseParser(answer)
     for answer.now, data in reads:

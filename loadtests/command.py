@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Benchmarks; 
 
 
 class Contender(StrEnum):
-    """Who takes part."""
+    """A server or program that takes part."""
 
     REMUDA = "remuda"
     PEER = "peer"
@@ -33,7 +33,7 @@ NAMES = {Contender.REMUDA: REMUDA, Contender.PEER: PEER, Contender.FLOOR: FLOOR}
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """`1,8,32`."""
+    """Parses `1,8,32`."""
     return tuple(int(part) for part in text.split(","))
 
 
@@ -43,7 +43,7 @@ def shape(name: str) -> str:
     return name
 
 
-Model = Annotated[str | None, typer.Option(parser=shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")]
+Shape = Annotated[str | None, typer.Option(parser=shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")]
 Streams = Annotated[Any, typer.Option(parser=numbers, metavar="N,N,...", help="Numbers of concurrent streams.")]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Measured rounds; medians and spread are over these.")]
 Warmup = Annotated[int | None, typer.Option(min=0, help="Rounds before them that do not count.")]
@@ -62,7 +62,7 @@ def add(case: Case) -> None:
     """Makes a case a subcommand."""
 
     def command(
-        model: Model = None,
+        model: Shape = None,
         streams: Streams = None,
         rounds: Rounds = None,
         warmup: Warmup = None,
@@ -76,7 +76,7 @@ def add(case: Case) -> None:
         json: Json = None,
         markdown: Markdown = None,
     ) -> None:
-        asked = {
+        overrides = {
             "model": model,
             "streams": streams,
             "rounds": rounds,
@@ -85,10 +85,10 @@ def add(case: Case) -> None:
             "prompt_tokens": prompt_tokens,
             "slots": slots,
             "threads": threads,
-            "only": _chosen(only),
+            "only": _contenders(only),
             "seed": seed,
         }
-        run_all([case], asked, quick=quick, json=json, markdown=markdown)
+        run_all([case], overrides, quick=quick, json=json, markdown=markdown)
 
     app.command(case.name, help=f"{case.help} Default: {case.defaults.sizes}.")(command)
 
@@ -107,9 +107,9 @@ def all_command(
     """Every case with its own sizes, one after another: some twenty minutes on two cores."""
     if unknown := set(case or []) - {each.name for each in CASES}:
         raise typer.BadParameter(f"no case {', '.join(unknown)}; there are {', '.join(each.name for each in CASES)}")
-    asked = {"rounds": rounds, "threads": threads, "only": _chosen(only), "seed": seed}
-    chosen = [each for each in CASES if not case or each.name in case]
-    run_all(chosen, asked, quick=quick, json=json, markdown=markdown)
+    overrides = {"rounds": rounds, "threads": threads, "only": _contenders(only), "seed": seed}
+    cases = [each for each in CASES if not case or each.name in case]
+    run_all(cases, overrides, quick=quick, json=json, markdown=markdown)
 
 
 @app.command("greedy")
@@ -121,7 +121,7 @@ def greedy_command(
     threads: Annotated[int, typer.Option(min=0, help="llama.cpp's threads; 0 = one per physical core.")] = 0,
 ) -> None:
     """Compares Remuda's greedy text with llama-server's, token for token. Exit code 1 when they differ."""
-    settings = greedy.Settings(model, tokens, prompts, list(numbers(concurrency)), threads)
+    settings = greedy.GreedySettings(model, tokens, prompts, list(numbers(concurrency)), threads)
     try:
         differences = finish(greedy.run(settings, Console()))
     except (CaseError, StoppedError) as error:
@@ -130,15 +130,15 @@ def greedy_command(
 
 
 def run_all(
-    cases: Sequence[Case], asked: Mapping[str, Any], *, quick: bool, json: Path | None, markdown: Path | None
+    cases: Sequence[Case], overrides: Mapping[str, Any], *, quick: bool, json: Path | None, markdown: Path | None
 ) -> None:
-    """Runs case after case and writes the files after each. One that fails does not keep the others from running, but
-    the exit code tells."""
+    """Runs case after case and writes the files after each. A failure does not stop the other cases, but sets the exit
+    code."""
     reports: list[Report] = []
     code = 0
     for case in cases:
         try:
-            report = finish(case.run(case.options(asked, quick=quick)))
+            report = finish(case.run(case.options(overrides, quick=quick)))
             reports.append(replace(report, aims=()) if quick else report)
         except CaseError as error:
             code = error.exit_code
@@ -151,7 +151,7 @@ def run_all(
     sys.exit(code)
 
 
-def _chosen(only: list[Contender] | None) -> frozenset[str] | None:
+def _contenders(only: list[Contender] | None) -> frozenset[str] | None:
     return frozenset(NAMES[contender] for contender in only) if only else None
 
 

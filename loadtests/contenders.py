@@ -1,4 +1,4 @@
-"""What is measured: the floor, llama-server and Remuda, each with the same Setup, each started once for all rounds."""
+"""The contenders: the floor, llama-server and Remuda. Each gets the same Setup, and starts once for all rounds."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from loadtests.setup import Setup
 
 FLOOR, PEER, REMUDA = "floor", "llama-server", "remuda"
 START_S = 180.0
-"""For a server to answer: the peer loads its model before it does."""
+"""The longest wait for a server's first answer. The peer loads its model before that."""
 ASK_AGAIN_S = 0.1
 ALL_LAYERS = 999
 OK = 200
@@ -33,7 +33,7 @@ OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server on this machine. `name` is its dialect too."""
+    """A running server on this machine. `name` is that of its dialect, too."""
 
     name: str
     port: int
@@ -41,8 +41,7 @@ class Server:
     log: Path
 
     async def run(self, asks: list[Ask]) -> list[Stream]:
-        """Runs the streams at once, from a client process of their own. Raises ChildError when that process or a
-        stream fails."""
+        """Runs the streams at once, in a new client process. Raises ChildError when the process or a stream fails."""
         job = Job(port=self.port, dialect=self.name, asks=asks)
         log = self.log.with_name(f"{self.name}-client.log")
         async with child([sys.executable, "-m", "loadtests.client"], log) as client:
@@ -67,7 +66,7 @@ class Floor:
 
 
 def floor_measurement(job: FloorJob, result: FloorResult) -> Measurement:
-    """The floor's times in the terms of a server: all streams get their first token when the prefill is done."""
+    """Converts the floor's times to a server's: all streams get their first token at the end of the prefill."""
     streams = len(job.prompts)
     seconds = (result.prefill_ns + sum(result.step_ns)) / NS
     prefill_ms = result.prefill_ns / 1e6
@@ -89,13 +88,13 @@ async def floor(setup: Setup, logs: Path) -> AsyncGenerator[Floor]:
 
 
 def one_gpu() -> dict[str, str]:
-    """Remuda's worker sees one GPU; so do all others. Without any it means nothing."""
+    """Variables that show all contenders one GPU, as Remuda's worker sees one. They do nothing without a GPU."""
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0")}
 
 
 @asynccontextmanager
 async def llama_server(setup: Setup, program: Path, logs: Path) -> AsyncGenerator[Server]:
-    """The peer. Without its store of old prompts in RAM, which costs time and cannot help with fresh prompts."""
+    """Starts the peer without its cache of old prompts in RAM: that takes time, and cannot help fresh prompts."""
     port, log = free_port(), logs / "llama-server.log"
     flash = {None: "auto", True: "on", False: "off"}[setup.flash_attention]
     options = {
@@ -112,7 +111,7 @@ async def llama_server(setup: Setup, program: Path, logs: Path) -> AsyncGenerato
         "--cache-type-v": setup.kv_cache_type,
         "--cache-ram": 0,
         "--n-gpu-layers": ALL_LAYERS,
-        "--fit": "off",  # all is said: nothing is to be guessed from the memory that is free
+        "--fit": "off",  # every size is given, so it must not guess from the free memory
         "--log-verbosity": 1,
     }
     arguments = [str(part) for option in options.items() for part in option]
@@ -124,7 +123,7 @@ async def llama_server(setup: Setup, program: Path, logs: Path) -> AsyncGenerato
 
 @asynccontextmanager
 async def remuda(setup: Setup, logs: Path) -> AsyncGenerator[Server]:
-    """The whole of Remuda, by its own command. The model is loaded by the first request."""
+    """Starts all of Remuda by its own command. The first request loads the model."""
     port, log = free_port(), logs / "remuda.log"
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="models-") as models:
         install(Path(models), MODEL, Path(setup.model))
@@ -136,7 +135,7 @@ async def remuda(setup: Setup, logs: Path) -> AsyncGenerator[Server]:
 
 
 def remuda_environment(setup: Setup, models: str, port: int) -> dict[str, str]:
-    """Variables that the benchmark does not name keep their values, so that other settings can be tried."""
+    """Remuda's variables. Any other keeps its value, so that other settings can be tried."""
     return worker_settings(setup) | {
         "OLLAMA_HOST": f"127.0.0.1:{port}",
         "OLLAMA_MODELS": models,
@@ -148,7 +147,7 @@ def remuda_environment(setup: Setup, models: str, port: int) -> dict[str, str]:
 
 
 def worker_settings(setup: Setup) -> dict[str, str]:
-    """What a worker takes from its environment."""
+    """The variables that a worker reads."""
     return {
         "OLLAMA_FLASH_ATTENTION": "" if setup.flash_attention is None else str(int(setup.flash_attention)),
         "OLLAMA_KV_CACHE_TYPE": setup.kv_cache_type,
@@ -158,7 +157,7 @@ def worker_settings(setup: Setup) -> dict[str, str]:
 
 
 async def until_answering(server: Server, path: str) -> None:
-    """Returns when the server answers 200. Raises ChildError when it ends or takes too long."""
+    """Waits until the server answers 200. Raises ChildError when it ends or takes too long."""
     deadline = time.monotonic() + START_S
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
         while not await _answers(client, path):

@@ -1,4 +1,4 @@
-"""One run of a benchmark: contenders started once, measured in turn, round after round."""
+"""One run of a benchmark: starts the contenders once, and measures them in turn, round after round."""
 
 import os
 import platform
@@ -16,9 +16,9 @@ from loadtests import contenders
 from loadtests.children import Program, program
 from loadtests.contenders import FLOOR, PEER, REMUDA, Floor, Server, one_gpu, worker_settings
 from loadtests.models import SHAPES, model_file
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.peer import llama_server, vocabularies
-from loadtests.report import Sample
+from loadtests.report import RoundFigures
 from loadtests.setup import Setup
 from remuda.devices import is_gpu
 from remuda.settings import Settings
@@ -27,7 +27,7 @@ from workers.host.probe import Probe
 from workers.host.spawn import waiting_environment
 
 CONTEXT_STEP = 256
-"""llama.cpp rounds a sequence's context up to a multiple of this; rounded before, it is the same for all contenders."""
+"""llama.cpp rounds a sequence's context up to a multiple of this. Rounding first makes it equal for all contenders."""
 EVERYBODY = frozenset({FLOOR, PEER, REMUDA})
 QUIET = 0.5
 """Load average above which a warning is printed."""
@@ -35,18 +35,18 @@ QUIET = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The contenders that take part; a missing one is None."""
+    """The contenders that take part. `floor` is None if it does not."""
 
     setup: Setup
     floor: Floor | None
     servers: list[Server]
     load_before: float
-    """Processes that wanted a core in the minute before the start: what others left of the machine."""
+    """Load average of the minute before the start: how busy others kept the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """A program of the benchmark's own that runs without others."""
+    """One of the benchmark's own programs, which runs without contenders."""
 
     setup: Setup
     program: Program
@@ -54,16 +54,18 @@ class Alone:
 
 
 @asynccontextmanager
-async def contest(options: Options, slots: int, context: int, *, with_floor: bool = False) -> AsyncGenerator[Contest]:
-    """Makes or finds the model and the peer, starts who takes part, and stops them at the end."""
+async def contest(
+    options: CaseOptions, slots: int, context: int, *, with_floor: bool = False
+) -> AsyncGenerator[Contest]:
+    """Finds or makes the model and the peer, starts the contenders, and stops them at the end."""
     setup = setup_of(options, slots, context)
     async with AsyncExitStack() as stack:
         absent = frozenset[str]() if with_floor else frozenset({FLOOR})
         yield await enter(stack, setup, (options.only or EVERYBODY) - absent)
 
 
-def setup_of(options: Options, slots: int, context: int) -> Setup:
-    """For so many slots of at least so much context, on the model that the options name, made if it is missing."""
+def setup_of(options: CaseOptions, slots: int, context: int) -> Setup:
+    """Makes the Setup for so many slots and at least so many tokens of context. Makes the model if it is missing."""
     return Setup(
         model=str(model_file(SHAPES[options.model], vocabularies())),
         slots=slots,
@@ -97,7 +99,7 @@ async def enter(stack: AsyncExitStack, setup: Setup, chosen: frozenset[str]) -> 
 
 @cache
 def warn_if_busy() -> float:
-    """The load average before the first case, rounded: later ones meet what the benchmark itself has left."""
+    """Returns the rounded load average before the first case. Later cases would see the benchmark's own load."""
     load = round(os.getloadavg()[0], 2)
     if load > QUIET:
         print(f"This machine is busy (load average {load}): the figures will say little.", file=sys.stderr)
@@ -105,20 +107,20 @@ def warn_if_busy() -> float:
 
 
 async def measure_rounds(
-    field: Contest, options: Options, case: str, one_round: Callable[[Server, int], Awaitable[dict[str, float]]]
-) -> list[Sample]:
-    """Every server in turn, round after round; those that warm up (a negative index) leave no sample."""
-    samples: list[Sample] = []
+    field: Contest, options: CaseOptions, case: str, one_round: Callable[[Server, int], Awaitable[dict[str, float]]]
+) -> list[RoundFigures]:
+    """Measures every server in turn, round after round. Warm-up rounds (with a negative index) leave no sample."""
+    samples: list[RoundFigures] = []
     for index in range(-options.warmup, options.rounds):
         for server in field.servers:
             values = await one_round(server, index)
             if index >= 0:
-                samples.append(Sample(case, server.name, index, values))
+                samples.append(RoundFigures(case, server.name, index, values))
     return samples
 
 
-def facts(options: Options, field: Contest | Alone) -> dict[str, Any]:
-    """The conditions of a run, for its report."""
+def facts(options: CaseOptions, field: Contest | Alone) -> dict[str, Any]:
+    """Returns the conditions of a run, for its report."""
     setup = field.setup
     return {
         "model": options.model,
@@ -139,7 +141,7 @@ def facts(options: Options, field: Contest | Alone) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name as Linux tells it, else the architecture."""
+    """Returns the processor's name from Linux, else the architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -147,5 +149,5 @@ def processor() -> str:
 
 
 def gpus() -> list[str]:
-    """Those that this build of llama.cpp computes on."""
+    """Returns the name of the GPU that this build of llama.cpp computes on, if any."""
     return [device.name for device in Probe().devices() if is_gpu(device.id)][:1]

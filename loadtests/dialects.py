@@ -1,4 +1,4 @@
-"""How Remuda and llama-server are asked for a stream of tokens, and how they answer."""
+"""The requests and answers of Remuda and llama-server for a stream of tokens."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,30 +24,31 @@ SAMPLING: dict[str, Any] = {
 
 
 class Ask(BaseModel):
-    """One generation. `tokens` is its exact length with a model that never ends by itself."""
+    """One generation."""
 
     model_config = ConfigDict(frozen=True)
 
     prompt: str
     tokens: int
+    """The exact length of the answer: the benchmark's models never end by themselves."""
     seed: int = 0
     temperature: float = 0.8
     ignore_end: bool = True
     """llama-server only: Ollama has no such option, and the benchmark's models draw no end token."""
     after_chunks: int = 0
-    """Sent once every request that has 0 here has received so many chunks."""
+    """The request waits until every request with 0 here has received so many chunks."""
     until_others: bool = False
-    """Hung up on when the requests sent later have their answers; `tokens` is then no more than a bound."""
+    """The client hangs up when the later requests have their answers. `tokens` is then only a bound."""
     answer_schema: dict[str, Any] | None = None
     """JSON schema of the answer."""
     draft_tokens: int | None = 0
-    """Remuda only: tokens drafted for a step at most; None leaves it to the server. Random weights often fall into
-    loops, where drafts would flatter."""
+    """Remuda only: tokens drafted in a step at most; None = the server's choice. Random weights often fall into loops,
+    where drafts would flatter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """One message of an answer. The counts come with the last one."""
+class AnswerChunk:
+    """One message of an answer. The last one has the counts."""
 
     text: str = ""
     token_ids: list[int] = field(default_factory=list[int])
@@ -64,7 +65,7 @@ class Dialect(Protocol):
 
     def body(self, ask: Ask) -> dict[str, Any]: ...
 
-    def read(self, line: bytes) -> Chunk | None: ...
+    def read(self, line: bytes) -> AnswerChunk | None: ...
 
 
 class Ollama:
@@ -79,13 +80,13 @@ class Ollama:
         body: dict[str, Any] = {"model": MODEL, "prompt": ask.prompt, "raw": True, "stream": True, "options": options}
         return body if ask.answer_schema is None else body | {"format": ask.answer_schema}
 
-    def read(self, line: bytes) -> Chunk | None:
+    def read(self, line: bytes) -> AnswerChunk | None:
         if not line.strip():
             return None
         answer = json_object(line)
         if "error" in answer:
-            return Chunk(error=str(answer["error"]))
-        return Chunk(
+            return AnswerChunk(error=str(answer["error"]))
+        return AnswerChunk(
             text=answer.get("response", ""),
             done=answer.get("done", False),
             tokens=answer.get("eval_count", 0),
@@ -104,16 +105,16 @@ class LlamaServer:
             request["json_schema"] = ask.answer_schema
         return SAMPLING | request | {"seed": ask.seed, "temperature": ask.temperature, "ignore_eos": ask.ignore_end}
 
-    def read(self, line: bytes) -> Chunk | None:
+    def read(self, line: bytes) -> AnswerChunk | None:
         kind, _, data = line.partition(b": ")
         if line.startswith((b"{", b"error")):
-            return Chunk(error=line.decode(errors="replace"))
+            return AnswerChunk(error=line.decode(errors="replace"))
         if kind != b"data":
             return None
         answer = json_object(data)
         if "error" in answer:
-            return Chunk(error=str(answer["error"]))
-        return Chunk(
+            return AnswerChunk(error=str(answer["error"]))
+        return AnswerChunk(
             text=answer.get("content", ""),
             token_ids=answer.get("tokens", []),
             done=answer.get("stop", False),
@@ -123,7 +124,7 @@ class LlamaServer:
 
 
 def json_object(text: bytes) -> dict[str, Any]:
-    """What is no JSON object (a proxy's error page, half a line) becomes an error that quotes it."""
+    """Parses a JSON object. Anything else (a proxy's error page, half a line) becomes an error that quotes it."""
     try:
         return OBJECT.validate_json(text)
     except ValidationError:

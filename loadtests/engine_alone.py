@@ -1,7 +1,7 @@
-"""Remuda's engine as a worker loads it, in a process of its own, without gateway and scheduler, its frames to nobody.
+"""Remuda's engine as a worker loads it, alone in a process: no gateway, no scheduler, and nobody reads its frames.
 
-`python -m loadtests.engine_alone`, a program of `bare`: an EngineJob a line, an EngineResult a line. Remuda's variables
-say what the Setup does not.
+`python -m loadtests.engine_alone` is a program of `bare`: it reads EngineJobs and writes EngineResults. Remuda's
+variables set what the Setup leaves out.
 """
 
 import sys
@@ -40,19 +40,20 @@ class EngineJob(BaseModel):
 
 
 class EngineResult(BaseModel):
-    """Nanoseconds of the steps in which every sequence decoded, of llama_decode in each of them, and the tokens that
-    each gave. What was drafted and accepted counts for the whole job."""
+    """The measurements of one job. Steps count only when every sequence decodes in them."""
 
     step_ns: list[int]
     decode_ns: list[int]
+    """Nanoseconds of llama_decode in each step."""
     step_tokens: list[int]
     generated: list[list[int]]
     drafted: int
+    """Tokens of the whole job, as are the accepted ones."""
     accepted: int
 
 
 class DecodeClock:
-    """Adds up the time inside of `llama_decode`, from now on. On a GPU that includes what comes after the call."""
+    """Adds up the time in `llama_decode`, until a GPU is done as well."""
 
     def __init__(self) -> None:
         self.ns = 0
@@ -69,27 +70,27 @@ class DecodeClock:
 
 
 class EngineAlone:
-    """A replica and the frames that its worker would send."""
+    """A model's runner, and the frames that its worker would send."""
 
     def __init__(self, setup: Setup) -> None:
         log = EngineLog(verbose=False)
         loader = Loader(start_message(setup), Settings(), log, on_progress=lambda _: None, on_growth=lambda: None)
-        self._model, self._replica = loader.load()
+        self._model, self._runner = loader.load()
         self._clock = DecodeClock()
         sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._frames = sockets.socket(zmq.PULL)
         self._frames.bind(GATEWAY)
-        self._outbox = Outbox(sockets, self._model.vocabulary.piece)
+        self._runner.bind(Outbox(sockets, self._model.vocabulary.piece).send)
         self._jobs = 0
 
     def run(self, job: EngineJob) -> EngineResult:
         self._jobs += 1
         sequences = [self._sequence(job, number, prompt) for number, prompt in enumerate(job.prompts)]
         for sequence in sequences:
-            self._replica.add(sequence)
+            self._runner.add(sequence)
         before = self._drafts()
         result = EngineResult(step_ns=[], decode_ns=[], step_tokens=[], generated=[], drafted=0, accepted=0)
-        while self._replica.busy:
+        while self._runner.busy:
             self._step(sequences, result)
         while self._frames.poll(0):
             self._frames.recv()
@@ -102,7 +103,7 @@ class EngineAlone:
         tokens = sum(sequence.generated for sequence in sequences)
         self._clock.ns = 0
         began = time.perf_counter_ns()
-        self._replica.step(self._outbox.send)
+        self._runner.step()
         elapsed = time.perf_counter_ns() - began
         if counts:
             result.step_ns.append(elapsed)
@@ -117,13 +118,13 @@ class EngineAlone:
         return sequence_of(SequenceKey(self._jobs << 16 | number, 0), GATEWAY, work)
 
     def _drafts(self) -> tuple[int, int]:
-        """Tokens drafted and accepted so far."""
-        counters = self._replica.counters
+        """Returns the tokens drafted and accepted so far."""
+        counters = self._runner.counters
         return counters.drafted_tokens, counters.accepted_tokens
 
 
 def start_message(setup: Setup) -> wire.StartWorker:
-    """What a worker host is told by the scheduler."""
+    """Makes the message that a scheduler would send."""
     options = pb.LoadOptions(num_ctx=setup.context, num_batch=setup.batch, num_gpu=-1, num_thread=setup.threads)
     model = pb.ModelSpec(name="bench", model_path=setup.model, options=options)
     return wire.StartWorker(worker=1, model=model, placement=CPU, slots=setup.slots)

@@ -1,6 +1,6 @@
 """The floor: the same batches through bare `llama_decode`, without sampling, text, HTTP or other processes.
 
-`python -m loadtests.floor`, a program of `bare`: a FloorJob a line, a FloorResult a line. It makes its context as
+`python -m loadtests.floor` is a program of `bare`: it reads FloorJobs and writes FloorResults. It makes its context as
 Remuda's worker does.
 """
 
@@ -41,7 +41,7 @@ def run(bare: Bare, job: FloorJob) -> FloorResult:
 
 
 def prefill_steps(prompts: list[list[int]], batch_tokens: int) -> Iterator[list[Row]]:
-    """Equal chunks of all prompts at once, as Remuda's worker shares a batch out."""
+    """Yields equal chunks of all prompts at once."""
     chunk = max(batch_tokens // len(prompts), 1)
     for start in range(0, max(len(prompt) for prompt in prompts), chunk):
         yield [
@@ -52,7 +52,7 @@ def prefill_steps(prompts: list[list[int]], batch_tokens: int) -> Iterator[list[
 
 
 def decode_rows(prompts: list[list[int]], step: int) -> list[Row]:
-    """One token for every sequence, so many steps after its prompt; the prompt's own tokens serve again."""
+    """Makes one row for every sequence, `step` tokens after its prompt. It uses the prompt's tokens again."""
     return [(prompt[step % len(prompt)], len(prompt) + step, sequence, 1) for sequence, prompt in enumerate(prompts)]
 
 

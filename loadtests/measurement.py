@@ -1,4 +1,4 @@
-"""What one run of streams came to."""
+"""The figures of one run of streams."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -9,7 +9,7 @@ NS = 1e9
 
 
 class StreamError(Exception):
-    """A stream has no times to measure, so that the run counts for nothing."""
+    """A stream without times to measure: the run does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Measurement:
     tokens: int
     prompt_tokens: int
     rate: float
-    """All tokens over the time from the first request sent to the last token."""
+    """All tokens over the time from the first request to the last token."""
     decode_rate: float
-    """While every stream is decoding: after the last stream's first token, before the first stream's end."""
+    """The rate while every stream decodes: after the last stream's first token, before the first stream's end."""
     ttft: float
-    """Median over the streams: request sent to first text."""
+    """From the request to the first text, the median of the streams."""
     ttft_max: float
     gap_max: float
     """The longest time between two chunks of one stream."""
@@ -49,8 +49,10 @@ def measure(streams: list[Stream]) -> Measurement:
 
 
 def decode_rate(streams: list[Stream], since: int = 0) -> float:
-    """Tokens per second while all of the streams decode (and after `since`, ns); 0 when they never did together. A
-    stream whose chunks hold several tokens, or whose tokens hold half characters, counts by its mean."""
+    """Returns the tokens per second while all streams decode, after `since` (ns); 0 = they never decode together.
+
+    Chunks may hold several tokens, or tokens half a character: each chunk counts with its stream's mean.
+    """
     began = max(since, *(stream.arrivals[0] for stream in streams))
     ended = min(stream.arrivals[-1] for stream in streams)
     if ended <= began:
@@ -63,6 +65,6 @@ def decode_rate(streams: list[Stream], since: int = 0) -> float:
 
 
 def longest_gap(stream: Stream, since: int = 0) -> float:
-    """Milliseconds between two chunks of a stream, of which the second came after `since` (ns), at most."""
+    """Returns the most milliseconds between two chunks of a stream. The second one came after `since` (ns)."""
     pairs = zip(stream.arrivals, stream.arrivals[1:], strict=False)
     return max(((later - earlier) / 1e6 for earlier, later in pairs if later > since), default=0.0)

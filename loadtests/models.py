@@ -1,7 +1,7 @@
 """GGUF models of a chosen shape with random weights and a real vocabulary.
 
-The speed of an engine does not depend on the values of the weights, so such a model times serving honestly. What it
-says is noise.
+An engine's speed does not depend on the values of the weights, so such a model times serving honestly. Its text is
+noise.
 """
 
 import os
@@ -26,10 +26,11 @@ TEMPLATE = "tokenizer.chat_template"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A llama model: Q8_0 matrices, F32 norms. `vocabulary` is the middle of llama.cpp's ggml-vocab-*.gguf names."""
+    """A llama model: Q8_0 matrices, F32 norms."""
 
     name: str
     vocabulary: str
+    """The name in llama.cpp's ggml-vocab-*.gguf."""
     layers: int
     embedding: int
     feed_forward: int
@@ -38,7 +39,7 @@ class Shape:
     context: int = 16384
     seed: int = 0
     loop: int = 0
-    """Not 0: greedy, it says its vocabulary's tokens in rounds of so many, wherever it begins."""
+    """If not 0, greedy text repeats rounds of so many tokens of the vocabulary, from any beginning."""
 
     @property
     def kv_width(self) -> int:
@@ -60,12 +61,14 @@ SHAPES = {
         replace(TINY, name="tiny-looping", loop=LOOP),
     )
 }
-"""`small` has about 350 MB, `medium` 75; `large-vocab` has 128k tokens over little else, so that sampling dominates;
-`tiny` is for trying the benchmark itself. The looping ones compute as much as the others and repeat themselves."""
+"""`small` has about 350 MB, `medium` 75. `large-vocab` has 128k tokens and few weights besides, so that sampling
+dominates. `tiny` is for trials of the benchmark. The looping ones compute as much as the others, and repeat
+themselves."""
 
 
 def model_file(shape: Shape, vocabularies: Path) -> Path:
-    """The model's file in the cache, made if it is missing. `vocabularies` is llama.cpp's `models` folder."""
+    """Returns the model's file in the cache, and makes it if it is missing. `vocabularies` is llama.cpp's `models`
+    folder."""
     path = cache_folder() / f"{shape.name}-{shape.seed}.gguf"
     if not path.exists():
         print(f"Making the random model {path} ...")
@@ -116,7 +119,7 @@ def _add_metadata(writer: GGUFWriter, shape: Shape, tokens: int) -> None:
 
 
 class _Tensors:
-    """Adds tensors in llama.cpp's names, with weights from one seeded stream."""
+    """Adds tensors under llama.cpp's names, with weights from one seeded generator."""
 
     def __init__(self, writer: GGUFWriter, shape: Shape) -> None:
         self._writer = writer
@@ -124,8 +127,8 @@ class _Tensors:
         self._random = np.random.default_rng(shape.seed)
 
     def add_all(self, silent: NDArray[np.bool_]) -> None:
-        """`silent` tokens get a logit of exactly 0, which is never among the top 40: a stream that drew the end token
-        would finish early and spoil the count."""
+        """Adds all tensors. `silent` tokens get a logit of exactly 0, which is never among the top 40: a stream that
+        drew the end token would finish early and spoil the count."""
         shape = self._shape
         tokens = self._weights(len(silent), shape.embedding)
         self._quantised("token_embd.weight", tokens)
@@ -152,7 +155,7 @@ class _Tensors:
         self._quantised(name, self._weights(rows, columns))
 
     def _last_matrix(self, name: str, rows: int, columns: int) -> None:
-        """What a block adds to its input: nothing where the model loops, since the token alone leads to the next."""
+        """Adds the matrix of a block's output. It is 0 in a looping model, where the token alone gives the next one."""
         self._quantised(name, self._weights(rows, columns) * np.float32(not self._shape.loop))
 
     def _weights(self, rows: int, columns: int) -> NDArray[np.float32]:
@@ -166,7 +169,7 @@ class _Tensors:
 
 
 def _before(tokens: int, loop: int) -> NDArray[np.int64]:
-    """The token before each in its round of `loop`."""
+    """Returns the token before each one in its round of `loop`."""
     ids = np.arange(tokens)
     first = ids - ids % loop
     return np.where(ids > first, ids - 1, np.minimum(first + loop, tokens) - 1)

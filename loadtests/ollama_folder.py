@@ -13,7 +13,7 @@ MODEL_TYPE = "application/vnd.ollama.image.model"
 
 
 def install(folder: Path, name: str, model: Path) -> None:
-    """Puts the file `model` into the models folder as `name:latest`; its blob is a hard link where that is possible."""
+    """Puts the file `model` into the models folder as `name:latest`. Its blob is a hard link if possible."""
     with model.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     _link(model, _blob_path(folder, weights))

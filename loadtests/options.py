@@ -1,43 +1,43 @@
-"""What the command line says."""
+"""The options of a case, which the command line can set."""
 
 from dataclasses import dataclass
 
 
 class OptionError(Exception):
-    """An option that the case cannot follow."""
+    """An option that the case does not support."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """The same for every case; what a case has no use for it does not read."""
+class CaseOptions:
+    """The options of every case. A case ignores those that it does not need."""
 
     model: str
     streams: tuple[int, ...]
-    """Numbers of concurrent streams, each measured by itself."""
+    """Numbers of concurrent streams. Each is measured by itself."""
     rounds: int = 5
     warmup: int = 1
     """Rounds before the measured ones that do not count."""
     tokens: int = 64
-    """Of each stream."""
+    """Tokens of each stream."""
     prompt_tokens: int = 32
-    """Of each prompt, about."""
+    """Tokens of each prompt, about."""
     slots: int = 0
-    """Of the servers; 0 = as many as there are streams."""
+    """Slots of the servers; 0 = as many as streams."""
     threads: int = 0
-    """llama.cpp's; 0 = one per physical core."""
+    """llama.cpp's threads; 0 = one per physical core."""
     only: frozenset[str] = frozenset()
-    """Contenders that take part; empty = all that the case knows."""
+    """Contenders that take part; empty = all of the case."""
     seed: int = 1
 
     @property
     def only_streams(self) -> int:
-        """For a case with one number of streams. Raises OptionError."""
+        """The number of streams of a case that takes one. Raises OptionError."""
         if len(self.streams) != 1:
             raise OptionError("this case takes one number of streams")
         return self.streams[0]
 
     @property
     def sizes(self) -> str:
-        """For a line of help."""
+        """The sizes as a line of help."""
         streams = ", ".join(str(count) for count in self.streams)
         return f"{self.model}, {streams} streams, {self.tokens} tokens after {self.prompt_tokens}"

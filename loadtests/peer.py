@@ -1,4 +1,4 @@
-"""llama-server, from the source that the pinned llama-cpp-python carries: the peer and Remuda run the same engine."""
+"""The peer: llama-server from the source in the pinned llama-cpp-python, so that it and Remuda run the same engine."""
 
 import os
 import shlex
@@ -24,11 +24,13 @@ OPTIONS = (
 
 
 def llama_server() -> Path:
-    """The program: REMUDA_BENCH_LLAMA_SERVER, else the cached build, else built now (about seven minutes on two
-    cores). CMAKE_ARGS counts as for llama-cpp-python. Raises FileNotFoundError without
-    cmake, CalledProcessError when the build fails."""
-    if chosen := os.environ.get(SERVER_VARIABLE):
-        return Path(chosen)
+    """Returns the program that REMUDA_BENCH_LLAMA_SERVER names, else the cached build.
+
+    A missing build is made, in about seven minutes on two cores; CMAKE_ARGS counts as for llama-cpp-python. Raises
+    FileNotFoundError without cmake, CalledProcessError when the build fails.
+    """
+    if path := os.environ.get(SERVER_VARIABLE):
+        return Path(path)
     program = _folder() / "build" / "bin" / "llama-server"
     if not program.exists():
         _build(_source(), program.parent.parent)
@@ -36,7 +38,7 @@ def llama_server() -> Path:
 
 
 def vocabularies() -> Path:
-    """llama.cpp's folder of ggml-vocab-*.gguf files."""
+    """Returns llama.cpp's folder of ggml-vocab-*.gguf files."""
     return _source() / "models"
 
 
@@ -45,7 +47,7 @@ def _folder() -> Path:
 
 
 def _source() -> Path:
-    """llama.cpp's source, downloaded if it is missing."""
+    """Returns the folder of llama.cpp's source, and downloads it if it is missing."""
     release = f"llama_cpp_python-{version(PACKAGE)}"
     source = _folder() / release / "vendor" / "llama.cpp"
     if not source.exists():

@@ -1,7 +1,7 @@
 """Prompts beside running streams, by bare `llama_decode`: in the streams' own batches, or in steps of their own.
 
-`python -m loadtests.policies`, a program of `bare`: a PolicyJob a line, a PolicyResult a line. In every round of a
-policy each stream gets as many tokens, and the prompt as many are computed, so that times compare directly.
+`python -m loadtests.policies` is a program of `bare`: it reads PolicyJobs and writes PolicyResults. Every policy
+computes the same tokens of streams and prompt in a round, so that times compare directly.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,34 +12,41 @@ from loadtests.bare import Bare, Row, answer_jobs
 from loadtests.setup import Setup
 
 STREAM_PROMPT = 32
-"""Tokens that every stream has before the first step."""
+"""Tokens of every stream before the first step."""
 TOKEN = 300
-"""Any ordinary one: the time does not depend on it."""
+"""Any ordinary token: the time does not depend on it."""
 
 
 class PolicyJob(BaseModel):
-    """`cycles` times a token for each of `streams`, and `chunk` tokens of a prompt that has `depth` already. With
-    `together` they share a batch; else a batch of `every` chunks comes after as many decode-only ones. No chunk:
-    the streams alone."""
+    """Cycles of one token for each stream and one chunk of a prompt."""
 
     streams: int
     cycles: int
     chunk: int
+    """Tokens of a chunk; 0 = the streams alone."""
     depth: int
+    """Tokens of the prompt that are computed before."""
     together: bool
+    """Whether a chunk is in the streams' batch. Otherwise chunks have batches of their own."""
     every: int = 1
+    """Chunks in a batch of their own, which follows as many decode-only batches."""
 
 
 class PolicyResult(BaseModel):
-    """Nanoseconds of each llama_decode, in order, and of the longest time between two tokens of a stream."""
+    """The times of one job."""
 
     decode_ns: list[int]
+    """Nanoseconds of each llama_decode, in order."""
     gap_ns: int
+    """The longest time between two tokens of a stream."""
 
 
 class Policies:
-    """Plays jobs. The streams are the sequences from 1 on; sequence 0 is the prompt that has begun before a job, whose
-    first cells stay from one job to the next; a prompt that begins with the job comes after the streams."""
+    """Plays jobs. Streams are the sequences from 1 on.
+
+    Sequence 0 is a prompt that began before the job; its first cells stay for the next job. A prompt that begins with
+    the job is the sequence after the streams.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self._bare = Bare(setup)
@@ -74,7 +81,7 @@ class Policies:
 
 
 def steps(job: PolicyJob) -> Iterator[tuple[list[Row], bool]]:
-    """The batches, and whether each gives every stream a token."""
+    """Yields the batches, and whether each gives every stream a token."""
     for cycle in range(job.cycles):
         decode = [(TOKEN, STREAM_PROMPT + cycle, stream, 1) for stream in range(1, job.streams + 1)]
         if job.together and job.chunk:
@@ -86,7 +93,7 @@ def steps(job: PolicyJob) -> Iterator[tuple[list[Row], bool]]:
 
 
 def chunk_rows(job: PolicyJob, cycle: int, chunks: int) -> list[Row]:
-    """So many chunks of the prompt, after those of the cycles before."""
+    """Makes the rows of so many chunks of the prompt, from a cycle on."""
     return prompt_rows(0 if job.depth else job.streams + 1, job.depth + cycle * job.chunk, chunks * job.chunk)
 
 

@@ -1,4 +1,4 @@
-"""Prompts: nonsense of common words, so that a word is a token in every vocabulary, and texts for `cria`."""
+"""Prompts: nonsense of common words, each a token in every vocabulary, and texts for `cria`."""
 
 import random
 
@@ -12,13 +12,13 @@ WORDS = tuple(TEXT.split())
 
 
 def nonsense(source: random.Random, tokens: int) -> str:
-    """About `tokens` tokens, the BOS token included."""
+    """Returns a text of about `tokens` tokens, the BOS token included."""
     return " ".join(source.choices(WORDS, k=max(tokens - 1, 1)))
 
 
 def fresh_prompts(count: int, tokens: int, *key: object) -> list[str]:
-    """`count` different prompts; the same `key` gives the same ones. Fresh keys in every round keep a server's prompt
-    cache out of the figures."""
+    """Returns `count` different prompts. Equal keys give equal prompts: a fresh key in every round keeps a server's
+    prompt cache out of the figures."""
     source = random.Random(repr(key))
     return [nonsense(source, tokens) for _ in range(count)]
 
@@ -45,4 +45,4 @@ GREEDY = (
     "Explain step by step: 7 times 6",
     "A, B, C, D, E,",
 )
-"""For the comparison of greedy texts: sense, lists, code, numbers and letters beyond ASCII."""
+"""Prompts for the comparison of greedy texts: sense, lists, code, numbers and letters beyond ASCII."""

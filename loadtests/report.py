@@ -1,4 +1,4 @@
-"""Figures of several rounds: medians, spread, ratios between contenders, and whether the aims are reached."""
+"""A report on several rounds: medians, spread, ratios between contenders, and reached aims."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,17 +11,16 @@ from loadtests.contenders import REMUDA
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A column: the metric's key in a sample, its title, the digits after the point, and whether ratios between
-    contenders are shown."""
+    """A column of the report."""
 
-    key: str
+    key: str  # in a round's values
     title: str
-    digits: int = 0
-    as_ratio: bool = False
+    digits: int = 0  # after the point
+    as_ratio: bool = False  # whether ratios between contenders are shown
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RoundFigures:
     """One contender's figures in one round of one case, such as "8 streams"."""
 
     case: str
@@ -44,7 +43,7 @@ class Spread:
         return cls(median(ordered), ordered[0], ordered[-1])
 
     def text(self, digits: int) -> str:
-        """`812 (790–830)`; the median alone when there is no spread."""
+        """Returns `812 (790–830)`, or the median alone without a spread."""
         middle = f"{self.median:,.{digits}f}"
         if self.low == self.high:
             return middle
@@ -53,18 +52,17 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All samples of a run. `facts` say under which conditions they were taken. `pairs` are the contenders whose
-    ratios are shown; without any, Remuda's to each other."""
+    """All figures of a run."""
 
     title: str
     figures: tuple[Figure, ...]
-    facts: Mapping[str, Any]
-    samples: list[Sample]
+    facts: Mapping[str, Any]  # the conditions of the run
+    samples: list[RoundFigures]
     aims: tuple[Aim, ...] = ()
-    pairs: tuple[tuple[str, str], ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()  # contenders with a ratio; empty = Remuda and each other
 
     def rows(self) -> list[list[str]]:
-        """One row for each case and contender, one for each ratio."""
+        """Returns a row for each case and contender, and one for each ratio."""
         rows: list[list[str]] = []
         for case in dict.fromkeys(sample.case for sample in self.samples):
             contenders = list(dict.fromkeys(sample.contender for sample in self.samples if sample.case == case))
@@ -78,20 +76,20 @@ class Report:
         return ["case", "contender", *(figure.title for figure in self.figures)]
 
     def verdicts(self) -> list[list[str]]:
-        """One row for each aim that was measured."""
+        """Returns a row for each measured aim."""
         rows: list[list[str]] = []
         for aim in self.aims:
             values = self._series(aim.case, aim.contender, aim.key)
             if aim.over:
                 values = divided(values, self._series(aim.case, aim.over, aim.key))
             if values:
-                found = Spread.of(values.values())
-                said = "reached" if aim.reached(found.median) else "missed"
-                rows.append([aim.case, aim.row, self._title(aim.key), aim.bound, found.text(2), said])
+                spread = Spread.of(values.values())
+                verdict = "reached" if aim.reached(spread.median) else "missed"
+                rows.append([aim.case, aim.row, self._title(aim.key), aim.bound, spread.text(2), verdict])
         return rows
 
     def document(self) -> dict[str, Any]:
-        """Everything for a JSON file, each round's figures included."""
+        """Returns everything for a JSON file, each round's figures included."""
         return {
             "title": self.title,
             "facts": dict(self.facts),
@@ -112,8 +110,8 @@ class Report:
         }
 
     def _values(self, case: str, contender: str) -> list[str]:
-        found = [(self._series(case, contender, figure.key), figure.digits) for figure in self.figures]
-        return [Spread.of(values.values()).text(digits) if values else "" for values, digits in found]
+        series = [(self._series(case, contender, figure.key), figure.digits) for figure in self.figures]
+        return [Spread.of(values.values()).text(digits) if values else "" for values, digits in series]
 
     def _ratios(self, case: str, name: str, other: str) -> list[str]:
         return [self._ratio(case, name, other, figure) if figure.as_ratio else "" for figure in self.figures]
@@ -124,5 +122,5 @@ class Report:
 
 
 def divided(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
-    """Round by round, so that what slows a whole round down does not count."""
+    """Divides round by round: a slow round then slows both contenders."""
     return {index: ours[index] / theirs[index] for index in ours if theirs.get(index)}

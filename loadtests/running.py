@@ -1,4 +1,4 @@
-"""Runs a case to its end, or to Ctrl-C or SIGTERM."""
+"""Runs a case until its end, Ctrl-C or SIGTERM."""
 
 import asyncio
 import signal
@@ -15,19 +15,19 @@ Result = TypeVar("Result")
 
 
 class CaseError(Exception):
-    """A case without figures; the text says why."""
+    """A case failed. The text says why."""
 
     exit_code = 1
 
 
 class StoppedError(Exception):
-    """By Ctrl-C or SIGTERM."""
+    """Ctrl-C or SIGTERM stopped a case."""
 
     exit_code = 130
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`; in any case its child processes are gone by then. Raises CaseError or StoppedError."""
+    """Returns the result of `work`. Its child processes are always gone by then. Raises CaseError or StoppedError."""
     try:
         return asyncio.run(_cancelled_by_signals(work))
     except asyncio.CancelledError:
@@ -39,6 +39,6 @@ def finish(work: Coroutine[Any, Any, Result]) -> Result:
 async def _cancelled_by_signals(work: Coroutine[Any, Any, Result]) -> Result:
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # not on every platform
+        with suppress(NotImplementedError):  # some platforms have no signal handlers
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await task

@@ -1,4 +1,4 @@
-"""What all contenders of a run have in common."""
+"""The setup that all contenders of a run share."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -6,15 +6,18 @@ from remuda.settings import KvCacheType
 
 
 class Setup(BaseModel):
-    """The model's file and how it is run. `context` is tokens for each slot, `batch` tokens of one decode at most."""
+    """The model and how to run it."""
 
     model_config = ConfigDict(frozen=True)
 
     model: str
+    """Path of a GGUF file."""
     slots: int
     context: int
+    """Tokens of each slot."""
     threads: int
     batch: int = 512
+    """Tokens of one decode at most."""
     flash_attention: bool | None = None
     """None = llama.cpp decides."""
     kv_cache_type: KvCacheType = "f16"

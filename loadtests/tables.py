@@ -1,4 +1,4 @@
-"""A report for the eye, as Markdown, and as JSON."""
+"""Shows a report in the terminal, and saves it as Markdown and JSON."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rich.table import Table
 from loadtests.report import Report
 
 WIDTH = 180
-"""Columns that the widest table needs: a narrower terminal wraps its lines, but no figure is cut."""
+"""Columns that the widest table needs. A narrower terminal wraps its lines, but cuts no figure."""
 VERDICT = ("case", "contender", "figure", "aim", "measured", "")
 
 
@@ -25,12 +25,12 @@ def show(report: Report) -> None:
 
 
 def markdown(reports: Sequence[Report]) -> str:
-    """The tables for `docs/performance.md`."""
+    """Returns the tables for `docs/performance.md`."""
     return "\n".join(_section(report) for report in reports)
 
 
 def save(reports: Sequence[Report], json_file: Path | None, markdown_file: Path | None) -> None:
-    """Writes the files that are wanted."""
+    """Writes the files. None = no such file."""
     if json_file is not None:
         documents = [report.document() for report in reports]
         json_file.write_text(json.dumps(documents, indent=1, ensure_ascii=False) + "\n")

@@ -11,7 +11,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """Where Linux tells about CPUs and quotas."""
+    """The folders in which Linux describes CPUs and quotas."""
 
     cpus: Path = Path("/sys/devices/system/cpu")
     cgroups: Path = Path("/sys/fs/cgroup")
@@ -19,8 +19,11 @@ class Kernel:
 
 
 def usable_cores(kernel: Kernel | None = None) -> int:
-    """The physical cores that this process may run on, or those that its container's CPU quota pays for where these
-    are fewer, rounded down: threads that wait for each other all wait for one that is held back. At least one."""
+    """Counts the physical cores that this process may run on, one at least.
+
+    A smaller CPU quota of its container counts instead, rounded down. Threads that wait for each other all wait for the
+    one that the quota holds back.
+    """
     if sys.platform != "linux":
         return psutil.cpu_count(logical=False) or 1
     kernel = kernel or Kernel()
@@ -29,12 +32,12 @@ def usable_cores(kernel: Kernel | None = None) -> int:
 
 
 def _core_of(cpu: int, kernel: Kernel) -> str:
-    """What is the same for all CPUs (hardware threads) of one core: the list of them."""
+    """Names a CPU's core by the list of its hardware threads."""
     return _read(kernel.cpus / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
 
 
 def _quotas(kernel: Kernel) -> Iterator[float]:
-    """The CPU quotas that hold for this process, in CPUs: of its control group and of all that are above it."""
+    """The CPU quotas of this process's control group and of all groups above it, in CPUs."""
     for line in _read(kernel.own_cgroup).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
@@ -47,7 +50,7 @@ def _quotas(kernel: Kernel) -> Iterator[float]:
 
 
 def _quota(folder: Path) -> float | None:
-    """What a control group may use; None = no limit."""
+    """A control group's quota in CPUs; None = no limit."""
     version_1 = f"{_read(folder / 'cpu.cfs_quota_us')} {_read(folder / 'cpu.cfs_period_us')}"
     quota, _, period = (_read(folder / "cpu.max") or version_1).partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None

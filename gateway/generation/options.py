@@ -85,21 +85,10 @@ class Options:
 
     def sampling(self) -> wire.Sampling:
         """The sampling parameters, with a random seed where the client gave none."""
-        return wire.Sampling(
-            temperature=max(self.temperature, 0.0),
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            typical_p=self.typical_p,
-            repeat_last_n=self.repeat_last_n,
-            repeat_penalty=self.repeat_penalty,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            seed=secrets.randbits(63) if self.seed == -1 else self.seed & MAX_SEED,
-            mirostat=self.mirostat,
-            mirostat_tau=self.mirostat_tau,
-            mirostat_eta=self.mirostat_eta,
-        )
+        fields = {name: getattr(self, name) for name in wire.Sampling.DESCRIPTOR.fields_by_name}
+        fields["temperature"] = max(self.temperature, 0.0)
+        fields["seed"] = secrets.randbits(63) if self.seed == -1 else self.seed & MAX_SEED
+        return wire.Sampling(**fields)
 
     @property
     def draft_tokens(self) -> int | None:

@@ -1,7 +1,7 @@
-"""Cases `constrained` and `constrained-large-vocab`: answers under a JSON schema, against the same without one.
+"""Cases `constrained` and `constrained-large-vocab`: answers with a JSON schema, against answers without one.
 
-The weights are random, so the grammar alone makes the answer JSON. The schema's lists are so long that no answer can
-be complete before its tokens are used up: all contenders decode the same number.
+The weights are random, so the grammar alone makes the answer JSON. The schema's lists are too long for any answer to
+complete them: all contenders decode the same number of tokens.
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import Contest, contest, facts
 from loadtests.dialects import Ask
 from loadtests.measurement import Measurement, StreamError, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 TOKENS_PER_ITEM = 16
-"""An item of the list has more: its keys and punctuation alone do."""
+"""A lower bound: an item's keys and punctuation alone have more."""
 
 FIGURES = (
     Figure("rate", "tokens/s", as_ratio=True),
@@ -32,7 +32,7 @@ FIGURES = (
 
 
 def schema(tokens: int) -> dict[str, Any]:
-    """Of an answer with more than so many tokens: strings, numbers, an enumeration, a list in a list."""
+    """Returns the schema of an answer with more than so many tokens: strings, numbers, an enumeration, nested lists."""
     item = {
         "type": "object",
         "properties": {
@@ -52,27 +52,27 @@ def schema(tokens: int) -> dict[str, Any]:
     }
 
 
-async def run(options: Options) -> Report:
-    """In every round, for every number of streams, each server without a schema and with one."""
-    samples: list[Sample] = []
+async def run(options: CaseOptions) -> Report:
+    """Measures each server without a schema and with one, for every number of streams, in every round."""
+    samples: list[RoundFigures] = []
     context = options.prompt_tokens + options.tokens + 64
     async with contest(options, max(*options.streams, options.slots), context) as field:
         for index in range(-options.warmup, options.rounds):
             for count in options.streams:
-                found = await one_round(field, options, count, index)
+                results = await one_round(field, options, count, index)
                 if index >= 0:
-                    samples += [Sample(label(count), name, index, values) for name, values in found.items()]
+                    samples += [RoundFigures(label(count), name, index, values) for name, values in results.items()]
         title = f"JSON schema, model {options.model}"
         return Report(title, FIGURES, facts(options, field), samples, aims(options))
 
 
-def aims(options: Options) -> tuple[Aim, ...]:
+def aims(options: CaseOptions) -> tuple[Aim, ...]:
     cases = [label(count) for count in options.streams]
     shares = [Aim(case, REMUDA, "share", at_least=0.9) for case in cases]
     return (*shares, *(Aim(case, REMUDA, "decode_rate", PEER, at_least=2) for case in cases))
 
 
-async def one_round(field: Contest, options: Options, streams: int, index: int) -> dict[str, dict[str, float]]:
+async def one_round(field: Contest, options: CaseOptions, streams: int, index: int) -> dict[str, dict[str, float]]:
     prompts = fresh_prompts(2 * streams, options.prompt_tokens, options.seed, "constrained", streams, index)
     free = [
         Ask(prompt=prompt, tokens=options.tokens, seed=options.seed + number) for number, prompt in enumerate(prompts)
@@ -87,11 +87,11 @@ async def one_round(field: Contest, options: Options, streams: int, index: int) 
 
 async def measured(server: Server, asks: list[Ask]) -> Measurement:
     """Raises StreamError when an answer was complete too early to compare its rate."""
-    found = measure(await server.run(asks))
-    wanted = sum(ask.tokens for ask in asks)
-    if found.tokens != wanted:
-        raise StreamError(f"{server.name} generated {found.tokens} tokens instead of {wanted}")
-    return found
+    measurement = measure(await server.run(asks))
+    expected = sum(ask.tokens for ask in asks)
+    if measurement.tokens != expected:
+        raise StreamError(f"{server.name} generated {measurement.tokens} tokens instead of {expected}")
+    return measurement
 
 
 def values(free: Measurement, bound: Measurement) -> dict[str, float]:
@@ -112,14 +112,14 @@ CASES = (
         "constrained",
         "Answers under a JSON schema against free ones, and against llama-server's.",
         run,
-        Options("small", streams=(8,), tokens=96),
+        CaseOptions("small", streams=(8,), tokens=96),
         quick={"streams": (2,), "tokens": 32},
     ),
     Case(
         "constrained-large-vocab",
         "The same with 128k tokens of vocabulary, where masks are largest.",
         run,
-        Options("large-vocab", streams=(8,), tokens=96),
+        CaseOptions("large-vocab", streams=(8,), tokens=96),
         quick={"streams": (2,), "tokens": 32},
     ),
 )

@@ -1,7 +1,7 @@
-"""Case `host-cost`: what a token costs in Remuda's engine outside of `llama_decode`.
+"""Case `host-cost`: the cost of a token in Remuda's engine outside `llama_decode`.
 
-The engine runs in a process of its own and makes the frames of its tokens, which nobody reads. What the engine's second
-thread does while llama.cpp computes costs no time of its own; as far as it is waited for, it counts.
+The engine runs alone in a process, and makes token frames that nobody reads. The work of its second thread costs
+nothing while llama.cpp computes; the engine's waits for it count.
 """
 
 from statistics import mean, median
@@ -13,9 +13,9 @@ from loadtests.contenders import REMUDA
 from loadtests.contest import Alone, alone, facts, setup_of
 from loadtests.engine_alone import EngineJob, EngineResult
 from loadtests.measurement import NS, StreamError
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 FIGURES = (
     Figure("host", "host µs/token", digits=1),
@@ -26,27 +26,27 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
-    samples: list[Sample] = []
+async def run(options: CaseOptions) -> Report:
+    samples: list[RoundFigures] = []
     setup = setup_of(options, max(*options.streams, options.slots), options.prompt_tokens + options.tokens + 64)
     async with alone("loadtests.engine_alone", setup) as engine:
         for index in range(-options.warmup, options.rounds):
             for count in options.streams:
                 values = await one_round(engine, options, count, index)
                 if index >= 0:
-                    samples.append(Sample(label(count), REMUDA, index, values))
+                    samples.append(RoundFigures(label(count), REMUDA, index, values))
         aims = (Aim(label(32), REMUDA, "host", at_most=60),)
         return Report(f"Host time, model {options.model}", FIGURES, facts(options, engine), samples, aims)
 
 
-async def one_round(engine: Alone, options: Options, streams: int, index: int) -> dict[str, float]:
+async def one_round(engine: Alone, options: CaseOptions, streams: int, index: int) -> dict[str, float]:
     prompts = fresh_prompts(streams, options.prompt_tokens, options.seed, "host", streams, index)
     job = EngineJob(prompts=prompts, tokens=options.tokens, seed=options.seed, draft_tokens=0)
     return figures(EngineResult.model_validate_json(await engine.program.ask(job)))
 
 
 def figures(result: EngineResult) -> dict[str, float]:
-    """Over the steps in which all sequences decoded. Raises StreamError when there was none."""
+    """Returns the figures of the steps in which all sequences decoded. Raises StreamError without such a step."""
     if not result.step_ns:
         raise StreamError("the streams never decoded together")
     host = [step - decode for step, decode in zip(result.step_ns, result.decode_ns, strict=True)]
@@ -64,6 +64,6 @@ CASE = Case(
     "host-cost",
     "Microseconds a token outside llama_decode, in the engine alone.",
     run,
-    Options("large-vocab", streams=(1, 8, 32), tokens=128),
+    CaseOptions("large-vocab", streams=(1, 8, 32), tokens=128),
     quick={"streams": (1, 4)},
 )

@@ -9,16 +9,16 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import longest_gap, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report
 
 SHORT_PROMPT = 16
 """Tokens of the running streams' prompts."""
 BEFORE = 32
-"""Chunks of every running stream before the long prompt is sent: the rhythm that it should keep."""
+"""Chunks of every running stream before the long prompt: they give the rhythm to keep."""
 LONG_ANSWER = 4
-"""Tokens asked for with the long prompt."""
+"""Tokens of the answer to the long prompt."""
 
 FIGURES = (
     Figure("step", "step before ms", digits=1, as_ratio=True),
@@ -30,7 +30,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     streams = options.only_streams
     case = f"{options.prompt_tokens} among {streams}"
     aims = (Aim(case, REMUDA, "steps", at_most=3), Aim(case, REMUDA, "gap", PEER, at_most=1))
@@ -44,20 +44,20 @@ async def run(options: Options) -> Report:
         return Report(f"Long prompt, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
-    """The running streams have no end of their own: they are hung up on when the long prompt is answered."""
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, float]:
+    """Measures one server. The running streams have no end: the client hangs up after the long prompt's answer."""
     (long,) = fresh_prompts(1, options.prompt_tokens, options.seed, "long", index)
     short = fresh_prompts(streams, SHORT_PROMPT, options.seed, "short", index)
     asks = [
         Ask(prompt=prompt, tokens=options.tokens, seed=number, until_others=True) for number, prompt in enumerate(short)
     ]
-    found = await server.run([*asks, Ask(prompt=long, tokens=LONG_ANSWER, after_chunks=BEFORE)])
-    measure(found)  # for its complaint about streams without text
-    return figures(found[:-1], found[-1])
+    results = await server.run([*asks, Ask(prompt=long, tokens=LONG_ANSWER, after_chunks=BEFORE)])
+    measure(results)  # raises StreamError for a stream without text
+    return figures(results[:-1], results[-1])
 
 
 def figures(running: list[Stream], late: Stream) -> dict[str, float]:
-    """How the running streams fared while the late one was prefilled. Steps are the time between two tokens before."""
+    """Returns the gaps of the running streams during the late one's prefill. A step is the usual gap before it."""
     first = late.arrivals[0]
     step = median(gap for stream in running for gap in gaps(stream, 0, late.sent_ns))
     meanwhile = [gap for stream in running for gap in gaps(stream, late.sent_ns, first)]
@@ -73,7 +73,7 @@ def figures(running: list[Stream], late: Stream) -> dict[str, float]:
 
 
 def gaps(stream: Stream, since: int, until: int) -> list[float]:
-    """Milliseconds between the chunks of which the second came between `since` and `until` (ns)."""
+    """Returns the milliseconds between two chunks. The second chunk came between `since` and `until` (ns)."""
     pairs = zip(stream.arrivals, stream.arrivals[1:], strict=False)
     return [(later - earlier) / 1e6 for earlier, later in pairs if since < later <= until]
 
@@ -82,6 +82,6 @@ CASE = Case(
     "long-prompt",
     "A long prompt arrives among running streams: the longest gap between two of their tokens.",
     run,
-    Options("medium", streams=(8,), rounds=3, warmup=0, tokens=8192, prompt_tokens=8192),
+    CaseOptions("medium", streams=(8,), rounds=3, warmup=0, tokens=8192, prompt_tokens=8192),
     quick={"streams": (2,), "tokens": 1000, "prompt_tokens": 1000},
 )

@@ -1,21 +1,21 @@
-"""Case `mixed-steps`: prompts that arrive all the time beside running streams, in the streams' batches or in their own.
+"""Case `mixed-steps`: a steady flow of prompts beside running streams, in the streams' batches or in their own.
 
-Bare `llama_decode`: the same tokens in different batches, nothing else. Decode-only batches let llama.cpp use its graph
-again, and attend to the streams' own cells only; a prompt in the same batch saves a pass over the weights.
+It runs bare `llama_decode` on the same tokens in different batches. Decode-only batches reuse llama.cpp's graph, and
+attend to the streams' own cells only. A prompt in the same batch saves a pass over the weights.
 """
 
 from loadtests.case import Case
 from loadtests.contest import Alone, alone, facts, setup_of
 from loadtests.measurement import NS
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.policies import STREAM_PROMPT, PolicyJob, PolicyResult
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 CHUNK = 32
 """Prompt tokens for each token of a stream."""
 ONLY_DECODE, MIXED = "decode only", "mixed"
 IN_TURN = {"in turn": 1, "in turn, twos": 2, "in turn, fours": 4}
-"""Decode-only batches before each of the prompt, which is so many times as long."""
+"""Decode-only batches before each prompt batch, which has as many chunks."""
 
 FIGURES = (
     Figure("rate", "tokens/s", as_ratio=True),
@@ -25,9 +25,9 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
-    """With a prompt that has just begun, and with one that has `prompt_tokens` already."""
-    samples: list[Sample] = []
+async def run(options: CaseOptions) -> Report:
+    """Measures a prompt that has just begun, and one with `prompt_tokens` computed tokens."""
+    samples: list[RoundFigures] = []
     prompt = options.prompt_tokens + options.tokens * CHUNK
     setup = setup_of(options, max(options.streams) + 2, max(prompt, STREAM_PROMPT + options.tokens))
     jobs = [(streams, depth) for streams in options.streams for depth in (0, options.prompt_tokens)]
@@ -35,12 +35,12 @@ async def run(options: Options) -> Report:
         for index in range(-options.warmup, options.rounds):
             for streams, depth in jobs:
                 case = f"{streams} streams, prompt at {depth}"
-                found = await one_round(program, policies(streams, depth, options.tokens))
+                results = await one_round(program, policies(streams, depth, options.tokens))
                 if index >= 0:
-                    samples += [Sample(case, name, index, values) for name, values in found.items()]
-        known = facts(options, program) | {"prompt tokens for a token of a stream": CHUNK}
+                    samples += [RoundFigures(case, name, index, values) for name, values in results.items()]
+        conditions = facts(options, program) | {"prompt tokens for a token of a stream": CHUNK}
         title = f"Prompts in the streams' batches or in their own, model {options.model}"
-        return Report(title, FIGURES, known, samples, pairs=tuple((name, MIXED) for name in IN_TURN))
+        return Report(title, FIGURES, conditions, samples, pairs=tuple((name, MIXED) for name in IN_TURN))
 
 
 def policies(streams: int, depth: int, cycles: int) -> dict[str, PolicyJob]:
@@ -60,14 +60,14 @@ async def one_round(program: Alone, jobs: dict[str, PolicyJob]) -> dict[str, dic
 def figures(job: PolicyJob, result: PolicyResult) -> dict[str, float]:
     seconds = sum(result.decode_ns) / NS
     decoded, prompt = job.streams * job.cycles, job.chunk * (job.cycles // job.every * job.every)
-    found = {"rate": (decoded + prompt) / seconds, "decode_rate": decoded / seconds, "gap": result.gap_ns / 1e6}
-    return found | ({"prompt_rate": prompt / seconds} if prompt else {})
+    rates = {"rate": (decoded + prompt) / seconds, "decode_rate": decoded / seconds, "gap": result.gap_ns / 1e6}
+    return rates | ({"prompt_rate": prompt / seconds} if prompt else {})
 
 
 CASE = Case(
     "mixed-steps",
     "Prompts beside running streams: mixed batches against decode-only ones with prompt batches in between.",
     run,
-    Options("medium", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
+    CaseOptions("medium", streams=(8, 16), rounds=3, tokens=16, prompt_tokens=4096),
     quick={"streams": (2,), "tokens": 8, "prompt_tokens": 256},
 )

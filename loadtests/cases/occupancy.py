@@ -1,7 +1,7 @@
-"""Case `occupancy`: some of a server's slots busy at random places, against as many streams on slots side by side.
+"""Case `occupancy`: streams on random slots of a server, against as many streams on slots side by side.
 
-With one KV stream per sequence llama.cpp splits a batch at every gap in the sequence ids, so a server that leaves gaps
-pays for each.
+With one KV stream per sequence, llama.cpp splits a batch at every gap in the sequence ids. A server pays for each gap
+that it leaves.
 """
 
 import random
@@ -13,14 +13,14 @@ from loadtests.contenders import REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import decode_rate, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
 from loadtests.report import Figure, Report
 
 SHORT = 8
-"""Tokens of the streams that only serve to take the other slots at first."""
+"""Tokens of the streams that only occupy the other slots at first."""
 SETTLE = 24
-"""Tokens after which a server has had time to close the gaps that the short streams left."""
+"""Tokens in which a server can close the gaps of the short streams."""
 
 FIGURES = (
     Figure("scattered", "scattered tokens/s", as_ratio=True),
@@ -29,7 +29,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     busy = options.only_streams
     case = f"{busy} of {options.slots} slots"
     aims = (Aim(case, REMUDA, "share", at_least=0.95, at_most=1.05),)
@@ -40,28 +40,28 @@ async def run(options: Options) -> Report:
         return Report(f"Occupancy, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, busy: int, index: int) -> dict[str, float]:
-    """Streams on all slots, of which only the chosen ones last; then the same number by themselves."""
+async def one_round(server: Server, options: CaseOptions, busy: int, index: int) -> dict[str, float]:
+    """Runs streams on all slots, where only the long ones last; then as many long ones by themselves."""
     slots = options.slots
-    chosen = set(random.Random(repr((options.seed, index))).sample(range(slots), busy))
+    long_ones = set(random.Random(repr((options.seed, index))).sample(range(slots), busy))
     prompts = fresh_prompts(slots + busy, options.prompt_tokens, options.seed, "occupancy", index)
     scattered = await server.run(
-        [ask(options, prompt, number, number in chosen) for number, prompt in enumerate(prompts[:slots])]
+        [ask(options, prompt, number, number in long_ones) for number, prompt in enumerate(prompts[:slots])]
     )
     dense = await server.run([ask(options, prompt, number, True) for number, prompt in enumerate(prompts[slots:])])
-    measure(scattered)  # for its complaint about streams without text
+    measure(scattered)  # raises StreamError for a stream without text
     measure(dense)
-    alone_since = max(stream.arrivals[-1] for number, stream in enumerate(scattered) if number not in chosen)
-    rates = settled_rate([scattered[number] for number in chosen], alone_since), settled_rate(dense, 0)
+    alone_since = max(stream.arrivals[-1] for number, stream in enumerate(scattered) if number not in long_ones)
+    rates = settled_rate([scattered[number] for number in long_ones], alone_since), settled_rate(dense, 0)
     return {"scattered": rates[0], "dense": rates[1], "share": rates[0] / rates[1] if rates[1] else 0.0}
 
 
-def ask(options: Options, prompt: str, number: int, long: bool) -> Ask:
+def ask(options: CaseOptions, prompt: str, number: int, long: bool) -> Ask:
     return Ask(prompt=prompt, tokens=options.tokens if long else SHORT, seed=options.seed + number)
 
 
 def settled_rate(streams: list[Stream], since: int) -> float:
-    """Tokens per second of all streams after SETTLE chunks of each that came after `since` (ns)."""
+    """Returns the tokens per second of all streams, from SETTLE chunks after `since` (ns) on."""
     settled = [[arrival for arrival in stream.arrivals if arrival > since][SETTLE:] for stream in streams]
     return decode_rate(streams, max(arrivals[0] for arrivals in settled)) if all(settled) else 0.0
 
@@ -70,6 +70,6 @@ CASE = Case(
     "occupancy",
     "Some of the slots busy at random places, against as many dense ones.",
     run,
-    Options("medium", streams=(11,), tokens=192, slots=32),
+    CaseOptions("medium", streams=(11,), tokens=192, slots=32),
     quick={"streams": (3,), "slots": 8, "tokens": 96},
 )

@@ -1,4 +1,4 @@
-"""Case `prefix`: one request fills the cache, then many at once that begin with the same text."""
+"""Case `prefix`: one request fills the cache, then many requests with the same prefix come at once."""
 
 import random
 from statistics import median
@@ -9,7 +9,7 @@ from loadtests.contenders import PEER, REMUDA, Server
 from loadtests.contest import contest, facts, measure_rounds
 from loadtests.dialects import Ask
 from loadtests.measurement import measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import nonsense
 from loadtests.report import Figure, Report
 
@@ -24,7 +24,7 @@ FIGURES = (
 )
 
 
-async def run(options: Options) -> Report:
+async def run(options: CaseOptions) -> Report:
     streams = options.only_streams
     case = f"{streams} after one"
     aims = (Aim(case, REMUDA, "ttft", PEER, at_most=0.05),)
@@ -38,21 +38,21 @@ async def run(options: Options) -> Report:
         return Report(f"Shared prefix, model {options.model}", FIGURES, facts(options, field), samples, aims)
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, float]:
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, float]:
     source = random.Random(repr((options.seed, "prefix", index)))
     prefix = nonsense(source, options.prompt_tokens)
     asks = [Ask(prompt=f"{prefix} {nonsense(source, TAIL)}", tokens=options.tokens) for _ in range(streams + 1)]
     first = measure(await server.run(asks[:1]))
     others = await server.run(asks[1:])
-    found = measure(others)
+    measurement = measure(others)
     waits = [(stream.arrivals[0] - stream.sent_ns) / 1e6 for stream in others]
-    return {"first": first.ttft, "ttft": median(waits), "ttft_max": found.ttft_max, "rate": found.rate}
+    return {"first": first.ttft, "ttft": median(waits), "ttft_max": measurement.ttft_max, "rate": measurement.rate}
 
 
 CASE = Case(
     "prefix",
     "Many requests with a common prefix behind one that filled the cache: time to first token.",
     run,
-    Options("medium", streams=(31,), rounds=3, warmup=0, tokens=8, prompt_tokens=1300),
+    CaseOptions("medium", streams=(31,), rounds=3, warmup=0, tokens=8, prompt_tokens=1300),
     quick={"streams": (5,), "tokens": 4, "prompt_tokens": 200},
 )

@@ -1,7 +1,7 @@
 """Case `speculation`: greedy streams with drafting and without, of text that repeats itself and of text that does not.
 
-Random weights repeat nothing, so drafting can only cost there. Their looping twin, which computes as much, says the
-same round of words again and again: what prompt lookup is made for.
+Random weights repeat nothing, so drafting can only cost there. Their looping twin computes as much, and repeats the
+same round of words: the best case of prompt lookup.
 """
 
 from dataclasses import replace
@@ -15,9 +15,9 @@ from loadtests.contest import alone, contest, facts, setup_of
 from loadtests.dialects import Ask
 from loadtests.engine_alone import EngineJob, EngineResult
 from loadtests.measurement import StreamError, measure
-from loadtests.options import Options
+from loadtests.options import CaseOptions
 from loadtests.prompts import fresh_prompts
-from loadtests.report import Figure, Report, Sample
+from loadtests.report import Figure, Report, RoundFigures
 
 DRAFT = 8
 OFF, CHOICE, ON = "no drafting", "Remuda's choice", f"drafts of {DRAFT}"
@@ -32,14 +32,14 @@ FIGURES = (
 )
 
 
-def texts(options: Options) -> dict[str, str]:
-    """The models by what they say."""
+def texts(options: CaseOptions) -> dict[str, str]:
+    """Returns the models by their kind of text."""
     return {"repeating": f"{options.model}-looping", "not repeating": options.model}
 
 
-async def run(options: Options) -> Report:
-    samples: list[Sample] = []
-    known: dict[str, Any] = {}
+async def run(options: CaseOptions) -> Report:
+    samples: list[RoundFigures] = []
+    conditions: dict[str, Any] = {}
     context = options.prompt_tokens + options.tokens + 64
     for text, model in texts(options).items():
         here = replace(options, model=model, only=frozenset({REMUDA}))
@@ -48,19 +48,19 @@ async def run(options: Options) -> Report:
             (server,) = field.servers
             for index in range(-options.warmup, options.rounds):
                 for count in options.streams:
-                    found = await one_round(server, here, count, index)
+                    results = await one_round(server, here, count, index)
                     if index >= 0:
                         samples += [
-                            Sample(f"{text}, {label(count)}", name, index, values | drafts[count, name])
-                            for name, values in found.items()
+                            RoundFigures(f"{text}, {label(count)}", name, index, values | drafts[count, name])
+                            for name, values in results.items()
                         ]
-            known = facts(here, field) | {"model": options.model}
+            conditions = facts(here, field) | {"model": options.model}
     pairs = tuple((name, OFF) for name in (CHOICE, ON))
-    return Report(f"Drafting, model {options.model}", FIGURES, known, samples, aims(options), pairs)
+    return Report(f"Drafting, model {options.model}", FIGURES, conditions, samples, aims(options), pairs)
 
 
-def aims(options: Options) -> tuple[Aim, ...]:
-    """It never costs much, and pays where text repeats itself."""
+def aims(options: CaseOptions) -> tuple[Aim, ...]:
+    """Drafting must never cost much, and must pay where text repeats itself."""
     lows = {"repeating": 1.2, "not repeating": 0.97}
     return tuple(
         Aim(f"{text}, {label(count)}", CHOICE, "decode_rate", OFF, at_least=low)
@@ -69,10 +69,10 @@ def aims(options: Options) -> tuple[Aim, ...]:
     )
 
 
-async def acceptance(options: Options, context: int) -> dict[tuple[int, str], dict[str, float]]:
-    """What the engine itself counts, by the number of streams and the kind of drafting. Raises StreamError where
+async def acceptance(options: CaseOptions, context: int) -> dict[tuple[int, str], dict[str, float]]:
+    """Returns the engine's own counts, by the number of streams and the kind of drafting. Raises StreamError if
     drafting changes the text."""
-    found: dict[tuple[int, str], dict[str, float]] = {}
+    counts: dict[tuple[int, str], dict[str, float]] = {}
     setup = setup_of(options, max(*options.streams, options.slots), context)
     async with alone("loadtests.engine_alone", setup) as engine:
         for count in options.streams:
@@ -81,10 +81,10 @@ async def acceptance(options: Options, context: int) -> dict[tuple[int, str], di
             for name, draft in DRAFTS.items():
                 drafting = job.model_copy(update={"draft_tokens": draft})
                 results[name] = EngineResult.model_validate_json(await engine.program.ask(drafting))
-                found[count, name] = shares(results[name], count)
+                counts[count, name] = shares(results[name], count)
             if options.model.endswith("-looping"):
-                check(results)  # elsewhere the rounding of another batch shape may tip two near equal logits
-    return found
+                check(results)  # in other text the rounding of another batch shape may swap two near equal logits
+    return counts
 
 
 def check(results: dict[str, EngineResult]) -> None:
@@ -100,19 +100,19 @@ def shares(result: EngineResult, streams: int) -> dict[str, float]:
     return {"per_step": per_step, "drafted": result.drafted, "accepted": result.accepted / result.drafted}
 
 
-async def one_round(server: Server, options: Options, streams: int, index: int) -> dict[str, dict[str, float]]:
-    """Fresh prompts for every kind of drafting."""
-    found: dict[str, dict[str, float]] = {}
+async def one_round(server: Server, options: CaseOptions, streams: int, index: int) -> dict[str, dict[str, float]]:
+    """Measures every kind of drafting with fresh prompts."""
+    results: dict[str, dict[str, float]] = {}
     for number, (name, draft) in enumerate(DRAFTS.items()):
         fresh = prompts(options, streams, index * len(DRAFTS) + number)
         asks = [Ask(prompt=each, tokens=options.tokens, temperature=0, draft_tokens=draft) for each in fresh]
         measured = measure(await server.run(asks))
         figures = {"rate": measured.rate, "decode_rate": measured.decode_rate}
-        found[name] = {key: value for key, value in figures.items() if value}
-    return found
+        results[name] = {key: value for key, value in figures.items() if value}
+    return results
 
 
-def prompts(options: Options, streams: int, index: int) -> list[str]:
+def prompts(options: CaseOptions, streams: int, index: int) -> list[str]:
     return fresh_prompts(streams, options.prompt_tokens, options.seed, "speculation", streams, index)
 
 
@@ -120,6 +120,6 @@ CASE = Case(
     "speculation",
     "Greedy streams with drafting and without, of text that repeats itself and of text that does not.",
     run,
-    Options("small", streams=(1, 4), tokens=256),
+    CaseOptions("small", streams=(1, 4), tokens=256),
     quick={"streams": (1, 2), "tokens": 120},
 )

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from support.engine_run import CRIA, Run, engine_on
+from support.engine_run import Run, engine_on
 from support.lora_models import write_random_adapter
+from support.paths import CRIA
 from support.serving import until
 
 from workers.engine.sequence import FinishReason

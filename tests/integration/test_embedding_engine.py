@@ -80,6 +80,10 @@ class Run:
     vectors: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
     batches: int = 0
+    _meanwhile: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.embedder.bind(self._take)
 
     def add(self, *inputs: list[int]) -> EmbeddingJob:
         job = EmbeddingJob(SequenceKey(len(self.jobs), 0), "gateway", list(inputs))
@@ -88,23 +92,24 @@ class Run:
         return job
 
     def steps(self, room: int = CONTEXT, meanwhile: Callable[[], None] | None = None) -> "Run":
-        def take(outputs: list[Vectors]) -> None:
-            for output in outputs:
-                number = output.request.key.request_id
-                assert number not in self.ended, "an output after the last one"
-                for index, vector in output.vectors:
-                    self.vectors[number, index] = vector
-                if output.ended:
-                    self.ended.append(number)
-            if meanwhile is not None:
-                meanwhile()
-
+        self._meanwhile = meanwhile
         for _ in range(STEPS):
             if not self.embedder.jobs:
                 break
             self.batches += 1
-            self.embedder.step(take, room)
+            self.embedder.step(room)
         return self
+
+    def _take(self, outputs: list[Vectors]) -> None:
+        for output in outputs:
+            number = output.request.key.request_id
+            assert number not in self.ended, "an output after the last one"
+            for index, vector in output.vectors:
+                self.vectors[number, index] = vector
+            if output.ended:
+                self.ended.append(number)
+        if self._meanwhile is not None:
+            self._meanwhile()
 
 
 def embedder_on(path: Path, *, num_ctx: int = CONTEXT, batch_tokens: int = CONTEXT) -> Embedder:
@@ -233,13 +238,14 @@ def test_a_reranking_model_gives_scores(tmp_path: Path) -> None:
 # ---- beside generations ----
 
 
-def replica_outputs(replica: Runner) -> list[Output]:
+def runner_outputs(runner: Runner) -> list[Output]:
     outputs: list[Output] = []
+    runner.bind(outputs.extend)
     for _ in range(STEPS):
-        if not replica.busy:
+        if not runner.busy:
             return outputs
-        replica.step(outputs.extend)
-    raise AssertionError("the replica is still busy")
+        runner.step()
+    raise AssertionError("the runner is still busy")
 
 
 def sequence(number: int) -> Sequence:
@@ -254,10 +260,10 @@ def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
     embedder = Embedder(
         lambda: EmbeddingContext(model, EmbeddingOptions(256, 64, threads=1)), 256, model.vocabulary.size
     )
-    replica = Runner(engine, embedder, batch_tokens=64)
-    replica.add(sequence(1))
-    replica.add(EmbeddingJob(SequenceKey(2, 0), "gateway", [[1, 10, 11, 12]] * 20))
-    outputs = replica_outputs(replica)
+    runner = Runner(engine, embedder, batch_tokens=64)
+    runner.add(sequence(1))
+    runner.add(EmbeddingJob(SequenceKey(2, 0), "gateway", [[1, 10, 11, 12]] * 20))
+    outputs = runner_outputs(runner)
     assert (
         "".join(output.text for output in outputs if isinstance(output, Piece)) == "The horse ran over the hill END now"
     )
@@ -268,9 +274,9 @@ def test_embeddings_do_not_disturb_a_generation(tmp_path: Path) -> None:
 
 
 def test_a_model_that_only_embeds_refuses_to_generate(samples: dict[str, Sample]) -> None:
-    replica = Runner(None, embedder_on(samples["bert, mean"].path), 64)
-    replica.add(sequence(1))
-    (output,) = replica_outputs(replica)
+    runner = Runner(None, embedder_on(samples["bert, mean"].path), 64)
+    runner.add(sequence(1))
+    (output,) = runner_outputs(runner)
     assert output.ended
     assert (output.request.finish, output.request.error) == (
         FinishReason.ERROR,

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from support.engine_run import CRIA, GREEDY, PATIENT, Run
+from support.engine_run import GREEDY, PATIENT, Run
 from support.mtp_models import write_attention_with_head, write_recurrent_with_head
+from support.paths import CRIA
 
 from workers.engine.context import Context, ContextOptions
 from workers.engine.drafting import speculation

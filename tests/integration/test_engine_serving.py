@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.engine_run import CRIA, Run, engine_on
+from support.engine_run import Run, engine_on
+from support.paths import CRIA
 from support.scripted import FIRST_BYTE, FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.grammar import Constraint, Grammars
@@ -145,9 +146,10 @@ def test_every_piece_of_text_has_whole_characters(tmp_path: Path) -> None:
     run = Run(engine_on(write_scripted_model(tmp_path / "m.gguf", text.replace(" ", "_"))))
     run.add(1)
     pieces: list[str] = []
+    run.engine.bind(lambda new: pieces.extend(piece.text for piece in new))
     for _ in range(40):
         if run.engine.busy:
-            run.engine.step(lambda new: pieces.extend(piece.text for piece in new))
+            run.engine.step()
     assert "".join(pieces) == text.replace(" ", "_")
     assert "\ufffd" not in "".join(pieces)
     assert "😀" in pieces

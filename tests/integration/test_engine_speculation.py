@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.engine_run import CRIA, Run, engine_on
+from support.engine_run import Run, engine_on
 from support.memory_models import write_windowed
+from support.paths import CRIA
 from support.scripted import FIRST_WORD, PROMPT, write_scripted_model
 
 from workers.engine.context import Context, ContextOptions
@@ -103,11 +104,12 @@ def test_nothing_is_drafted_where_each_draw_changes_the_next(endless: Path) -> N
 
 
 def test_log_probabilities_are_told_for_every_token_of_a_draft(endless: Path) -> None:
-    run, told = Run(engine_on(endless, draft_tokens=4)), list[int]()
+    run, tokens = Run(engine_on(endless, draft_tokens=4)), list[int]()
+    run.engine.bind(lambda pieces: tokens.extend(one.picked.token for piece in pieces for one in piece.logprobs))
     run.add(1, predict=60, logprobs=2)
     while run.engine.busy:
-        run.engine.step(lambda pieces: told.extend(one.picked.token for piece in pieces for one in piece.logprobs))
-    assert told == run.sequences[1].tokens[len(PROMPT) :]
+        run.engine.step()
+    assert tokens == run.sequences[1].tokens[len(PROMPT) :]
 
 
 def test_a_small_model_drafts_for_a_large_one(script: Path) -> None:

@@ -1,7 +1,9 @@
 """Whatever comes when, and whoever leaves: every reply is the one that the request gets alone, and nothing is left."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -55,18 +57,63 @@ def alone(path: Path, prompt: int) -> list[int]:
     return run.say(PROMPTS[prompt], predict=max(PREDICT))[0].tokens
 
 
-adding = st.tuples(st.just("add"), st.integers(0, len(PROMPTS) - 1), st.sampled_from(PREDICT))
-cancelling = st.tuples(st.just("cancel"), st.integers(0, 30), st.booleans())
-stepping = st.tuples(st.just("step"), st.integers(1, 25), st.just(0))
-actions = st.lists(st.one_of(adding, adding, cancelling, stepping, stepping), min_size=5, max_size=30)
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A request comes: the number of its prompt, and how many tokens it wants."""
+
+    prompt: int
+    predict: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A request leaves, if there is one of that number: between two steps, or while one computes."""
+
+    number: int
+    while_computing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The engine computes some steps."""
+
+    count: int
+
+
+Action: TypeAlias = Add | Cancel | Steps
+
+additions = st.builds(Add, st.integers(0, len(PROMPTS) - 1), st.sampled_from(PREDICT))
+cancellations = st.builds(Cancel, st.integers(0, 30), st.booleans())
+steps = st.builds(Steps, st.integers(1, 25))
+scripts = st.lists(st.one_of(additions, additions, cancellations, steps, steps), min_size=5, max_size=30)
+
+
+def play(script: list[Action], run: Run) -> dict[int, int]:
+    """Plays a script until nothing is left to do. Returns the prompt of each request, both by their numbers."""
+    requests = dict[int, int]()
+    for action in script:
+        match action:
+            case Add(prompt, predict):
+                number = len(requests)
+                requests[number] = prompt
+                run.add(number, PROMPTS[prompt], predict=predict)
+            case Cancel(number, while_computing=True):
+                key = SequenceKey(number, 0)
+                run.steps(1, meanwhile=lambda key=key: run.engine.cancel(key))
+            case Cancel(number):
+                run.engine.cancel(SequenceKey(number, 0))
+            case Steps(count):
+                run.steps(count)
+    run.steps()
+    return requests
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    actions, st.sampled_from([1, 2, 4]), st.booleans(), st.sampled_from([0, 400_000, 10**8]), st.sampled_from([0, 3])
+    scripts, st.sampled_from([1, 2, 4]), st.booleans(), st.sampled_from([0, 400_000, 10**8]), st.sampled_from([0, 3])
 )
 def test_every_reply_is_the_one_that_its_request_gets_alone(
-    path: Path, actions: list[tuple[str, int, int]], slots: int, shares_cells: bool, parking: int, drafts: int
+    path: Path, script: list[Action], slots: int, shares_cells: bool, parking: int, drafts: int
 ) -> None:
     engine = engine_on(
         path,
@@ -78,26 +125,14 @@ def test_every_reply_is_the_one_that_its_request_gets_alone(
         draft_tokens=drafts,
         exact=True,
     )
-    run, asked = Run(engine), dict[int, int]()
-    for action, number, detail in actions:
-        if action == "add":
-            asked[len(asked)] = number
-            run.add(len(asked) - 1, PROMPTS[number], predict=detail)
-        elif action == "cancel":
-            key = SequenceKey(number, 0)
-            if detail:
-                run.steps(1, meanwhile=lambda key=key: engine.cancel(key))
-            else:
-                engine.cancel(key)
-        else:
-            run.steps(number)
-    run.steps()
-    for number, prompt in asked.items():
+    run = Run(engine)
+    requests = play(script, run)
+    for number, prompt in requests.items():
         sequence, expected = run.sequences[number], alone(path, prompt)
         assert sequence.tokens == expected[: len(sequence.tokens)]
         assert sequence.finish in (FinishReason.LENGTH, FinishReason.STOP, FinishReason.CANCELLED)
         if sequence.finish is FinishReason.LENGTH:
             assert sequence.generated == min(sequence.num_predict, NUM_CTX + 1 - len(sequence.prompt))
-    assert sorted(run.ended) == list(asked)
+    assert sorted(run.ended) == list(requests)
     assert (engine.alive(), engine.waiting, engine.slots_busy, engine.cells_used) == ([], 0, 0, 0)
     assert engine.counters.parked_bytes <= parking

@@ -38,12 +38,13 @@ def load() -> Generator[Load]:
     M.mtmd_helper_log_set(C.llama_log_callback(), None)
 
 
-def drafted(replica: Runner) -> int:
+def drafted(runner: Runner) -> int:
     """Tokens that were drafted for a reply in which nothing repeats itself."""
-    replica.add(Sequence(SequenceKey(1, 0), "gateway", PROMPT, GREEDY, num_predict=40))
-    while replica.busy:
-        replica.step(lambda _: None)
-    return replica.counters.drafted_tokens
+    runner.add(Sequence(SequenceKey(1, 0), "gateway", PROMPT, GREEDY, num_predict=40))
+    runner.bind(lambda _: None)
+    while runner.busy:
+        runner.step()
+    return runner.counters.drafted_tokens
 
 
 @pytest.mark.parametrize("write", [write_attention_with_head, write_recurrent_with_head])

@@ -139,11 +139,12 @@ def token_logprobs(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
         for piece in pieces:
             result[piece.request.key.request_id] += piece.logprobs
 
+    run.engine.bind(collect)
     for number in numbers:
         see(run, number, seed=number, predict=110)
     end = time.monotonic() + PATIENCE_S
     while run.engine.busy and time.monotonic() < end:
-        run.engine.step(collect)
+        run.engine.step()
     return result
 
 

@@ -32,6 +32,10 @@ class Run:
     text: dict[int, str] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
     sequences: dict[int, Sequence] = field(default_factory=dict)
+    _meanwhile: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.engine.bind(self._take)
 
     def add(self, number: int, prompt: list[int] | None = None, *, predict: int = 100, **more: object) -> Sequence:
         sequence = Sequence(
@@ -53,23 +57,23 @@ class Run:
 
     def steps(self, count: int = STEPS, meanwhile: Callable[[], None] | None = None) -> "Run":
         """Runs until nothing is left to do, `count` steps at most; `meanwhile` is called while each step computes."""
-
-        def take(pieces: list[Piece]) -> None:
-            for piece in pieces:
-                number = piece.request.key.request_id
-                assert number not in self.ended, "a piece after the last one"
-                self.text[number] += piece.text
-                if piece.ended:
-                    self.ended.append(number)
-            if meanwhile is not None:
-                meanwhile()
-
+        self._meanwhile = meanwhile
         for _ in range(count):
             if not self.engine.busy:
                 break
-            if not self.engine.step(take):
+            if not self.engine.step():
                 time.sleep(IDLE_SECONDS)
         return self
+
+    def _take(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            number = piece.request.key.request_id
+            assert number not in self.ended, "a piece after the last one"
+            self.text[number] += piece.text
+            if piece.ended:
+                self.ended.append(number)
+        if self._meanwhile is not None:
+            self._meanwhile()
 
     def finish(self, number: int) -> FinishReason | None:
         return self.sequences[number].finish if number in self.ended else None

@@ -1,4 +1,4 @@
-"""Ends a decode before its time, from another thread."""
+"""Aborts a running decode from another thread."""
 
 import ctypes
 from typing import Any
@@ -7,11 +7,11 @@ from workers.engine.llama import C
 
 
 class AbortFlag:
-    """What llama.cpp looks at before every node of its graph.
+    """The flag that llama.cpp reads before every node of its graph.
 
-    The callback must not be Python: hundreds of nodes a step would each wait for the interpreter. It has the signature
-    of C's own `strlen`, which is 0, so false, for an empty string and 1, so true, for a string of one character.
-    Backends without such a callback, CUDA among them, compute to the end.
+    The callback must not be Python: hundreds of nodes a step would each wait for the interpreter. C's `strlen` has the
+    callback's signature. It returns 0 (go on) for an empty string, and 1 (abort) for a string of one character.
+    CUDA and other backends without such a callback compute to the end.
     """
 
     def __init__(self, context: Any) -> None:
@@ -20,9 +20,9 @@ class AbortFlag:
         C.llama_set_abort_callback(context, callback, ctypes.addressof(self._text))
 
     def raise_(self) -> None:
-        """Aborts the decode that runs, or the next one."""
+        """Aborts the running decode, or the next one."""
         self._text[0] = b"!"
 
     def lower(self) -> None:
-        """Called before a decode."""
+        """Lets the next decode run. Called before each."""
         self._text[0] = b"\0"

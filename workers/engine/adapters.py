@@ -1,4 +1,4 @@
-"""LoRA adapters of one context: loaded in a thread of their own, so that no stream waits for a file."""
+"""LoRA adapters of one context. A thread loads them, so that no stream waits for a file."""
 
 import ctypes
 from collections import Counter, OrderedDict
@@ -9,15 +9,14 @@ from workers.engine.llama import C, LoadError
 from workers.engine.model import Model
 
 AdapterPaths: TypeAlias = tuple[str, ...]
-"""GGUF files of adapters that are applied together."""
+"""GGUF files of adapters that apply together."""
 
 
 class Adapters:
-    """Adapters by their paths. Up to a number of them stay loaded when no request uses them any more."""
+    """Adapters by their paths. Some stay loaded after their last request."""
 
     def __init__(self, model: Model, context: Any, kept: int) -> None:
-        """`context` is llama.cpp's pointer to the one that generates. Beyond `kept` adapters, those that nobody uses
-        go."""
+        """`context` is llama.cpp's pointer to the generating context. Beyond `kept` adapters, unused ones are freed."""
         self._model = model
         self._context = context
         self._kept = kept
@@ -32,8 +31,7 @@ class Adapters:
         return any(not loaded.done() for loaded in self._loaded.values())
 
     def acquire(self, paths: AdapterPaths) -> list[Future[Any]]:
-        """Adapters for a request, which are done when they are loaded. They raise LoadError. They stay until they are
-        released as often as acquired."""
+        """Loads a request's adapters and holds them until `release`. The futures may raise LoadError."""
         self._free_unused()
         self._users.update(paths)
         for path in paths:
@@ -43,13 +41,13 @@ class Adapters:
         return [self._loaded[path] for path in paths]
 
     def release(self, paths: AdapterPaths) -> None:
-        """Takes it that a request needs them no longer."""
+        """Releases a request's adapters."""
         self._users.subtract(paths)
         self._free_unused()
 
     def apply(self, paths: AdapterPaths) -> None:
-        """Applies these, which are loaded, and no others from the next decode on; `decoded` has to follow that. Waits
-        for the adapter that is being loaded, where there is one."""
+        """Makes these loaded adapters the only ones of the next decodes. `decoded` must follow the next decode. Waits
+        while another adapter loads."""
         if paths == self._applied:
             return
         if not self._planning:
@@ -62,7 +60,7 @@ class Adapters:
         self._applied = paths
 
     def decoded(self) -> None:
-        """Takes it that a decode has ended."""
+        """Ends the planning of a graph. Called after every decode."""
         if self._planning:
             self._planning = False
             self._model.adapters_lock.release()
@@ -79,7 +77,7 @@ class Adapters:
             C.llama_adapter_lora_free(adapter)
 
     def _free_unused(self) -> None:
-        """Frees what failed, and the ones used longest ago where there are many."""
+        """Forgets failed adapters, and frees the least recently used ones beyond the limit."""
         idle = [path for path in self._loaded if not self._users[path] and path not in self._applied]
         for path in idle:
             loaded = self._loaded[path]

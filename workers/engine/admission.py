@@ -1,4 +1,4 @@
-"""From the queue into a slot: what has to be ready before a request can run, where it starts, and what has to leave."""
+"""Admission: moves requests from the queue into slots, and takes them out again."""
 
 import time
 from collections import deque
@@ -13,14 +13,15 @@ from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.slots import Slot, Slots
 
 WORTH_PARKING = 64
-"""Tokens that would have to be computed again for which a state is parked: fewer are computed in a step or two."""
+"""A state is parked if it saves at least so many tokens: a step or two computes fewer."""
 
 MOVING_COST = 8
-"""A state is moved in less time than an eighth of its tokens are computed in; less than that is not worth a move."""
+"""A state is parked if it saves at least this part (one over MOVING_COST) of its tokens. Computing that part takes
+longer than a move."""
 
 CHECKPOINT_TAIL = 4
-"""Where a memory cannot be cut, a state is kept this many tokens before the prompt's end, so that the same prompt, and
-one that ends otherwise, can start from it."""
+"""Where a memory cannot be cut, a state is kept so many tokens before the prompt's end. The same prompt can start from
+it, and so can one with another ending."""
 
 TOO_LONG = "the prompt is longer than the context length"
 NO_MEDIA = "this model is missing data required for image input"
@@ -28,12 +29,11 @@ NO_MEDIA = "this model is missing data required for image input"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`num_ctx`: tokens of one sequence at most. Where the memory cannot be cut, states are kept every
-    `checkpoint_interval` tokens of a prompt."""
+    """Limits of a request, and how often states are kept."""
 
-    num_ctx: int
+    num_ctx: int  # tokens of one sequence at most
     vocabulary_size: int
-    checkpoint_interval: int
+    checkpoint_interval: int  # prompt tokens between two kept states, where the memory cannot be cut
 
 
 class Admission:
@@ -55,29 +55,29 @@ class Admission:
         self._limits = limits
         self._worth_copying = WORTH_COPYING if context.shares_cells else max(WORTH_COPYING, limits.num_ctx // 64)
         self._waiting: deque[Sequence] = deque()
-        self._pressed = False  # somebody was preempted, and nobody has left since
+        self._pressed = False  # a sequence was preempted, and none has left since
         self.cached_tokens = 0
         self.preemptions = 0
 
     def __len__(self) -> int:
-        """Requests that wait."""
+        """The number of waiting requests."""
         return len(self._waiting)
 
     def add(self, sequence: Sequence) -> None:
-        """Queues a request, and begins what can be done before it has a slot."""
+        """Queues a request and begins its preparation."""
         self._waiting.append(sequence)
         self._refuse_unfit(sequence, [*sequence.prompt, *(t for segment in sequence.media for t in segment.tokens)])
         if sequence.finish is None:
             self._preparation.begin(sequence)
 
     def remove(self, sequence: Sequence) -> None:
-        """Forgets a request that has ended."""
+        """Forgets an ended request."""
         self._preparation.forget(sequence)
         if sequence in self._waiting:
             self._waiting.remove(sequence)
 
     def admit(self) -> None:
-        """Lets ended sequences go, gives free slots to waiting ones, keeps the slots dense."""
+        """Releases ended sequences, gives free slots to waiting ones, and closes old gaps."""
         self._release_ended()
         for sequence in list(self._waiting):
             if self._slots.full or (self._pressed and len(self._slots)):
@@ -92,8 +92,10 @@ class Admission:
                 moved.computed = 0
 
     def make_room(self) -> bool:
-        """Frees cells when they have run out: those that nobody uses, else those of the youngest sequence, which goes
-        on later. False when a single sequence has them all."""
+        """Frees cells when they have run out. Idle cells go first; else the youngest sequence waits again.
+
+        Returns False when a single sequence has all cells.
+        """
         if self._release_ended() or self._free_idle():
             return True
         if len(self._slots) < 2:
@@ -102,7 +104,7 @@ class Admission:
         return True
 
     def checkpoint(self, sequence: Sequence) -> None:
-        """Keeps the state of a sequence that has come to one of its checkpoints."""
+        """Keeps the state of a sequence that has reached one of its checkpoints."""
         if sequence.computed in sequence.checkpoints:
             self._keep_state(sequence.slot, sequence.tokens[: sequence.computed], sequence.adapters)
 
@@ -117,7 +119,7 @@ class Admission:
         return sequence.finish is None
 
     def _refuse_unfit(self, sequence: Sequence, text: list[int]) -> None:
-        """Ends a request that cannot run, or need not. `text` are all tokens that the client sent."""
+        """Ends a request that cannot run or has nothing to generate. `text` is every token that the client sent."""
         if not sequence.prompt:
             sequence.end(FinishReason.ERROR, "the prompt is empty", invalid=True)
         elif len(text) > self._limits.num_ctx:
@@ -132,7 +134,7 @@ class Admission:
     # ---- where it begins ----
 
     def _begin(self, sequence: Sequence) -> None:
-        """Gives a sequence a slot, with as much of its tokens computed as is known already."""
+        """Gives a sequence a slot that holds as much of its prompt as was computed before."""
         start = choose_start(self._slots, self._parking, sequence, self._memory.usable, self._worth_copying)
         stays = start.copy_from < 0 and start.restore is None
         self._park(start.slot, kept=start.cached if stays else 0)
@@ -150,7 +152,7 @@ class Admission:
             self.cached_tokens += sequence.cached
 
     def _checkpoints(self, sequence: Sequence) -> list[int]:
-        """Where to keep the states of a sequence whose memory cannot be cut: they serve only where they end."""
+        """The lengths at which to keep states, where the memory cannot be cut: a state serves only its own length."""
         if self._memory.cuttable or not self._parking.enabled:
             return []
         end, interval = len(sequence.tokens) - CHECKPOINT_TAIL, self._limits.checkpoint_interval
@@ -160,7 +162,7 @@ class Admission:
         return [sequence.positions.cut(place) for place in places]
 
     def _restore(self, slot: Slot, parked: ParkedState) -> bool:
-        """Puts a parked state into a free slot. False, and the slot is empty, where that fails."""
+        """Restores a parked state into a free slot. Returns False, with the slot empty, when that fails."""
         self._parking.touch(parked)
         slot.held = []
         while not self._memory.restore(slot.id, parked.state):
@@ -171,7 +173,7 @@ class Admission:
     # ---- what leaves ----
 
     def _release_ended(self) -> bool:
-        """Lets ended sequences go. Whether there were any."""
+        """Releases ended sequences. Returns whether there were any."""
         ended = [sequence for sequence in self._slots if sequence.finish is not None]
         for sequence in ended:
             slot = self._release(sequence)
@@ -181,14 +183,14 @@ class Admission:
         return bool(ended)
 
     def _release(self, sequence: Sequence) -> Slot:
-        """Takes a sequence out of its slot. Of its cells those are kept that others can use."""
+        """Takes a sequence out of its slot. The slot keeps the cells that others can use."""
         slot = self._slots.release(sequence)
         if not self._memory.keep(slot.id, sequence.positions.of(len(slot.held))):
             slot.held = []
         return slot
 
     def _free_idle(self) -> bool:
-        """Frees the cells that were used longest ago, of those that nobody uses. False when there are none."""
+        """Frees the least recently used idle cells. Returns False when there are none."""
         idle = self._slots.idle()
         if idle:
             self._free(idle[0])
@@ -200,7 +202,7 @@ class Admission:
         self._memory.keep(slot.id, 0)
 
     def _preempt(self, sequence: Sequence) -> None:
-        """Takes a running sequence's cells. It waits before all others, and starts from its parked state."""
+        """Moves a running sequence to the head of the queue. It starts again from its parked state."""
         self._free(self._release(sequence))
         sequence.computed, sequence.draft = 0, []
         self._waiting.appendleft(sequence)
@@ -208,18 +210,18 @@ class Admission:
         self.preemptions += 1
 
     def _park(self, slot: Slot, kept: int = 0) -> None:
-        """Keeps what a slot holds before it changes hands, where much of it would be lost: `kept` tokens stay, and of
-        others some may be known elsewhere."""
+        """Parks a slot's state before its cells go, if many tokens would be lost. `kept` tokens stay in the slot; other
+        slots and parked states may hold more."""
         if not self._parking.enabled or len(slot.held) < WORTH_PARKING:
             return
         usable = self._memory.usable
-        known = [
+        elsewhere = [
             usable(common_prefix(other.cached, slot.held), len(other.cached))
             for other in self._slots.all
             if other is not slot and other.adapters == slot.adapters
         ]
         parked = self._parking.find(slot.held, slot.adapters, usable)
-        lost = len(slot.held) - max(kept, parked.length, *known)
+        lost = len(slot.held) - max(kept, parked.length, *elsewhere)
         if lost >= max(WORTH_PARKING, len(slot.held) // MOVING_COST):
             self._keep_state(slot.id, slot.held, slot.adapters)
 

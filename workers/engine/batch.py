@@ -1,7 +1,7 @@
-"""Which rows the next decode computes: those of all decoding sequences, or chunks of prompts.
+"""The rows of the next decode: one token of every decoding sequence, or chunks of prompts.
 
-Never both: with one KV stream for each sequence llama.cpp would compute one token of every sequence in one pass and the
-rest of the chunk in another, and in the first one all would attend as far as the longest of them.
+Never both. With a KV stream per sequence, llama.cpp would split a mixed batch into passes. In the first pass every
+sequence would attend as far as the longest one.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from workers.engine.sequence import Sequence
 
 
 class Sample(NamedTuple):
-    """A row whose logits say what follows the first `ahead` tokens of the sequence's draft."""
+    """A row with logits: they predict the token after the first `ahead` tokens of the sequence's draft."""
 
     sequence: Sequence
     ahead: int = 0
@@ -21,23 +21,24 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """The rows of one decode, in ascending order of the slots. `samples` want a token from this decode's logits, in
-    the logits' order; `chunks` says how many tokens of each sequence become computed, drafts not counted."""
+    """The rows of one decode, in ascending order of the slots."""
 
     tokens: list[int] = field(default_factory=list[int])
     positions: list[int] = field(default_factory=list[int])
     sequences: list[int] = field(default_factory=list[int])
     wants_logits: list[int] = field(default_factory=list[int])
     samples: list[Sample] = field(default_factory=list[Sample])
+    """The rows with logits, in the order of the logits."""
     chunks: list[tuple[Sequence, int]] = field(default_factory=list[tuple[Sequence, int]])
+    """How many pending tokens of each sequence the decode computes, without drafts."""
 
     @property
     def chunk_tokens(self) -> int:
-        """Tokens that become computed."""
+        """Pending tokens of all sequences that the decode computes."""
         return sum(count for _, count in self.chunks)
 
     def add(self, sequence: Sequence, count: int) -> None:
-        """Adds the next `count` pending tokens of a sequence, and its draft after the last."""
+        """Adds the next `count` pending tokens of a sequence. Its draft follows the last pending token."""
         start, position = sequence.computed, sequence.position
         complete = count == sequence.pending
         draft = sequence.draft if complete else []
@@ -54,13 +55,13 @@ class Plan:
         batch.fill(self.tokens, self.positions, self.sequences, self.wants_logits)
 
     def advance(self) -> None:
-        """Counts the rows as computed, those of drafts not."""
+        """Counts the pending tokens as computed. Drafts are counted when they are verified."""
         for sequence, count in self.chunks:
             sequence.computed += count
 
 
 def plan_decodes(decoding: Iterable[Sequence]) -> Plan:
-    """One row for each sequence, and those of its draft. They come in ascending order of their slots."""
+    """Plans one token and the draft of each sequence. `decoding` comes in ascending order of the slots."""
     plan = Plan()
     for sequence in decoding:
         plan.add(sequence, 1)
@@ -68,8 +69,8 @@ def plan_decodes(decoding: Iterable[Sequence]) -> Plan:
 
 
 def plan_prompts(prefilling: Iterable[Sequence], room: int) -> Plan:
-    """At most `room` tokens of prompts. They come in ascending order of their slots; who came first is served first,
-    so that the first of many need not wait for the last."""
+    """Plans at most `room` tokens of prompts. The eldest sequence is served first: the first of many need not wait for
+    the last. `prefilling` comes in ascending order of the slots."""
     plan, chunks = Plan(), dict[Sequence, int]()
     for sequence in sorted(prefilling, key=lambda sequence: sequence.timings.prefill_began):
         chunks[sequence] = min(sequence.step_limit, room)

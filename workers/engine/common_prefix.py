@@ -1,11 +1,11 @@
-"""What two token lists begin with together."""
+"""The common prefix of two token lists."""
 
 FIRST_PIECE = 64
-"""Tokens that are compared first."""
+"""Tokens of the first comparison."""
 
 
 def common_prefix(one: list[int], other: list[int]) -> int:
-    """Length of the common beginning of two token lists. Most differ early: longer and longer pieces are compared."""
+    """Returns the length of the common prefix. Most lists differ early, so the compared pieces double in length."""
     low, step, end = 0, FIRST_PIECE, min(len(one), len(other))
     while low < end and one[low : low + step] == other[low : low + step]:
         low, step = low + step, 2 * step

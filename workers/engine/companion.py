@@ -1,8 +1,8 @@
-"""A second thread for the host's work, so that it happens while llama.cpp computes.
+"""A second thread that does the host's work while llama.cpp computes.
 
-The engine's own thread runs llama_decode, since what follows it (sampling, the next batch) must not wait for a thread
-to wake up: on a virtual machine that costs 0.1 ms and more. The companion may take its time: the interpreter is free
-during the decode. The two never touch the engine's state at once: `wait` comes before anything else is done.
+The engine's own thread runs llama_decode, because sampling must not wait for a thread to wake up. On a virtual machine
+that costs 0.1 ms and more. The companion is in no hurry: the decode leaves the interpreter free. The engine waits for
+the companion after every decode, so the two threads never touch its state at once.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 LISTEN_SECONDS = 0.02
-"""Pause between two looks for news in a long step: a cancelled prompt stops computing within it."""
+"""Pause between two calls of `listen` in a long step. A cancelled prompt stops computing within it."""
 
 
 class Companion:
@@ -21,16 +21,16 @@ class Companion:
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._listen: Callable[[], None] | None = None
         self._listening = Lock()
-        self._failed: BaseException | None = None  # of listening
+        self._failed: BaseException | None = None  # raised by `listen`
         Thread(target=self._run, name="companion", daemon=True).start()
 
     def start(self, work: Callable[[], None], listen: Callable[[], None] | None = None) -> None:
-        """Begins `work`, and calls `listen` from time to time after it, until `wait`."""
+        """Runs `work`, then calls `listen` every LISTEN_SECONDS until `wait`."""
         self._listen = listen
         self._work.put(work)
 
     def wait(self) -> None:
-        """Returns when the work is done, which it nearly always is by now. Raises what it raised."""
+        """Waits for the work, which is nearly always done by now. Raises what it or `listen` raised."""
         error = self._done.get()
         with self._listening:
             self._listen = None
@@ -50,7 +50,7 @@ class Companion:
             del work  # it holds a step's sequences
 
     def _next(self) -> Callable[[], None]:
-        """The next work; listens while there is none."""
+        """Returns the next work, and listens while there is none."""
         while self._listen is not None:
             try:
                 return self._work.get(timeout=LISTEN_SECONDS)

@@ -1,4 +1,4 @@
-"""The context that generates: KV cache and compute buffers. The one that embeds is in `embedding_context`."""
+"""The generating context: KV cache and compute buffers. `embedding_context` has the embedding one."""
 
 import ctypes
 from collections.abc import Callable, Mapping
@@ -31,39 +31,39 @@ KV_CACHE_TYPES: Mapping[KvCacheType, int] = {
 
 @dataclass(frozen=True, slots=True)
 class ContextOptions:
-    """How to make the context. `ctx_per_sequence` is in tokens; llama.cpp rounds it up to a multiple of 256.
+    """How to make the context.
 
-    `shared_cells` = 0 gives each sequence a KV stream of its own, so that a token attends to the cells of its own
-    sequence only. Else all sequences share so many cells (tokens): memory for what is used instead of what could be,
-    but every token looks at all of them, and the cells can run out.
+    `shared_cells` = 0 gives each sequence a KV stream of its own: a token attends to its own sequence alone.
+    Otherwise all sequences share so many cells (tokens). That takes memory only for cells in use, but every token looks
+    at all cells, and the cells can run out.
     """
 
     sequences: int
-    ctx_per_sequence: int
+    ctx_per_sequence: int  # tokens; llama.cpp rounds them up to a multiple of 256
     batch_tokens: int
     threads: int
     flash_attention: bool | None = None
     kv_cache_type: KvCacheType = "f16"
     shared_cells: int = 0
-    draft_rows: int = 0  # rows of a batch that want logits beside one for each sequence
-    snapshots: int = 0  # states of each sequence that a recurrent model keeps beside the last one
-    heads: bool = False  # runs the model's multi-token prediction heads in place of the model itself
+    draft_rows: int = 0  # rows of a batch with logits, beyond one for each sequence
+    snapshots: int = 0  # states that a recurrent model keeps of each sequence beyond the last one
+    heads: bool = False  # runs the model's multi-token prediction heads instead of the model
 
 
 class Context:
     """The KV cache and the compute buffers of one model."""
 
     def __init__(self, model: Model, options: ContextOptions) -> None:
-        """Raises LoadError when there is not enough memory, or the options do not fit the model."""
+        """Raises LoadError when memory lacks or the options do not fit the model."""
         params = C.llama_context_default_params()
         params.n_ctx = options.shared_cells or options.sequences * _padded(options.ctx_per_sequence)
         params.n_seq_max = options.sequences
         self.batch_tokens = min(options.batch_tokens, params.n_ctx)
         """Rows of a batch at most: no more than there are cells."""
         params.n_batch = params.n_ubatch = self.batch_tokens
-        # else room for the logits of every prompt token is made
+        # otherwise llama.cpp makes room for the logits of every prompt token
         params.n_outputs_max = min(options.sequences + options.draft_rows, self.batch_tokens)
-        # llama.cpp asserts that a batch can be longer than the tokens which it keeps snapshots of
+        # llama.cpp asserts that a batch can hold more tokens than it keeps snapshots
         params.n_rs_seq = max(min(options.snapshots, self.batch_tokens - 2), 0)
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
@@ -80,10 +80,10 @@ class Context:
         self.outputs: int = params.n_outputs_max
         """Rows of a batch that can have logits."""
         self.shares_cells = options.shared_cells > 0
-        # heads have attention alone
+        # heads have attention layers only
         self.memory = Memory(self.pointer, recurrent=model.recurrent and not options.heads, window=model.window)
         self._vocabulary_size = model.vocabulary.size
-        # the same function with the address as a plain number, so that a view of it is made only when it has changed
+        # the same function, with its result as a plain number: a new view is made only when the address changes
         self._logits_address = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(("llama_get_logits", C._lib))
         self._logits_at: tuple[int, NDArray[np.float32]] = (0, np.empty((0, self._vocabulary_size), np.float32))
         self._abort = AbortFlag(self.pointer)
@@ -93,15 +93,15 @@ class Context:
         return self.compute(lambda: C.llama_decode(self.pointer, batch.struct))
 
     def compute(self, decode: Callable[[], int]) -> int:
-        """Runs anything that decodes with this context; results as of `decode`. Returns when it is computed."""
+        """Runs any function that decodes in this context, until the device is done. Results are those of `decode`."""
         self._abort.lower()
         result = decode()
-        C.llama_synchronize(self.pointer)  # until then a GPU has only been told what to do
+        C.llama_synchronize(self.pointer)  # before this call a GPU may still compute
         self.memory.decoded()
         return result
 
     def abort(self) -> None:
-        """Ends the running decode at its next node of the graph, where that does no harm. Called from another
+        """Aborts the running decode at its next node of the graph, unless that would do harm. Called from another
         thread."""
         if not self.memory.shifting:
             self._abort.raise_()

@@ -1,4 +1,4 @@
-"""Embeddings: the inputs of all requests, packed into batches, and each request's vectors as they are done."""
+"""Embeddings: packs the inputs of all requests into batches, and hands out each request's vectors."""
 
 import time
 from collections import deque
@@ -18,14 +18,14 @@ from workers.engine.sequence import FinishReason, SequenceKey
 
 @dataclass(slots=True, eq=False)
 class EmbeddingJob:
-    """One request: inputs (token ids) that want a vector each."""
+    """One request: lists of token ids, with a vector to compute for each."""
 
     key: SequenceKey
     gateway: str
     inputs: list[list[int]]
-    begun: int = 0  # inputs that were put into a batch
-    done: int = 0
-    compute_ns: int = 0  # the time of the batches that its inputs were in
+    begun: int = 0  # inputs that have been in a batch
+    done: int = 0  # inputs with a vector
+    compute_ns: int = 0  # time of all batches with its inputs
     finish: FinishReason | None = None
     error: str = ""
     invalid: bool = False  # an input is too long
@@ -42,21 +42,21 @@ class EmbeddingJob:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """What one batch gave one job: (index of the input, vector (width,), not normalised). `ended` on the last."""
+    """The vectors that one batch gave one job."""
 
     request: EmbeddingJob
-    vectors: tuple[tuple[int, NDArray[np.float32]], ...]
-    ended: bool
+    vectors: tuple[tuple[int, NDArray[np.float32]], ...]  # (index of the input, vector (width,) before normalisation)
+    ended: bool  # true on the job's last vectors
 
 
 @dataclass(slots=True)
 class Member:
-    """An input in a batch, where it is the sequence `id`; `computed` of its tokens were in earlier batches."""
+    """An input in a batch."""
 
     job: EmbeddingJob
-    index: int
-    id: int
-    computed: int = 0
+    index: int  # of the input in its job
+    id: int  # of its sequence in the batch
+    computed: int = 0  # tokens that earlier batches computed
 
     @property
     def pending(self) -> list[int]:
@@ -83,32 +83,35 @@ class Packing:
 
 
 class Embedder:
-    """Runs any number of jobs over one context, which is made at the first one. Not thread-safe: one thread calls it,
-    except for `add` and `cancel`, which may be called by `meanwhile`."""
+    """Runs any number of jobs over one context, which the first job makes.
+
+    Not thread-safe. One thread calls it, but `meanwhile` may call `add` and `cancel`.
+    """
 
     def __init__(self, make_context: Callable[[], EmbeddingContext], num_ctx: int, vocabulary_size: int) -> None:
-        """`num_ctx` are the tokens of an input at most. `make_context` may raise LoadError."""
+        """An input has at most `num_ctx` tokens. `make_context` may raise LoadError."""
         self._make_context = make_context
         self._num_ctx = num_ctx
         self._vocabulary_size = vocabulary_size
         self._context: EmbeddingContext | None = None
         self._companion = Companion()
         self._jobs: dict[SequenceKey, EmbeddingJob] = {}
-        self._turns: deque[EmbeddingJob] = deque()  # those with inputs that are in no batch yet, the next one first
-        self._unfinished: list[Member] = []  # a long input that the next batch goes on with
+        self._turns: deque[EmbeddingJob] = deque()  # jobs with inputs left to begin, the next one first
+        self._unfinished: list[Member] = []  # a long input that the next batch continues
         self._fresh: list[tuple[Member, NDArray[np.float32]]] = []
+        self._meanwhile: Callable[[list[Vectors]], None]  # set by `bind`
         self.computed_tokens = 0  # since the start
         self.token_cost = 0.0  # nanoseconds, of late
 
-    # ---- what the replica calls ----
+    # ---- what the runner calls ----
 
     @property
     def jobs(self) -> list[SequenceKey]:
-        """The jobs that have not ended."""
+        """The jobs that are not handed out completely."""
         return list(self._jobs)
 
     def add(self, job: EmbeddingJob) -> None:
-        """Takes a request. One that cannot run ends with an error at the next step."""
+        """Queues a request. One that cannot run ends with an error at the next step."""
         self._jobs[job.key] = job
         self._turns.append(job)
         if not job.inputs or not all(job.inputs):
@@ -124,15 +127,19 @@ class Embedder:
             self._jobs[key].end(FinishReason.CANCELLED)
 
     def open(self) -> EmbeddingContext:
-        """The context, made at the first call. Raises LoadError."""
+        """Returns the context; the first call makes it. Raises LoadError."""
         if self._context is None:
             self._context = self._make_context()
             self._batch = Batch(self._context.batch_tokens)
         return self._context
 
-    def step(self, meanwhile: Callable[[list[Vectors]], None], room: int) -> None:
-        """Computes one batch of about `room` tokens: more where an input is longer and has to be whole. `meanwhile` is
-        called while it computes, and afterwards with what it gave."""
+    def bind(self, meanwhile: Callable[[list[Vectors]], None]) -> None:
+        """Sets the callback that runs while a batch computes, and gets its vectors afterwards. Called before the first
+        step."""
+        self._meanwhile = meanwhile
+
+    def step(self, room: int) -> None:
+        """Computes one batch of about `room` tokens. A longer input that cannot be split makes it larger."""
         try:
             context = self.open()
         except LoadError as error:
@@ -142,15 +149,15 @@ class Embedder:
             room = min(room, context.batch_tokens)
             members = self._choose(context, room)
             if members:
-                self._compute(context, members, self._pack(context, members, room), meanwhile)
-        meanwhile(self._collect())
+                self._compute(context, members, self._pack(context, members, room))
+        self._meanwhile(self._collect())
 
     # ---- the parts of a step ----
 
     def _choose(self, context: EmbeddingContext, room: int) -> list[Member]:
-        """The inputs of the next batch, one of each job in turn. One too long for `room` is alone."""
-        if going_on := [member for member in self._unfinished if member.job.finish is None]:
-            return going_on
+        """Chooses the inputs of the next batch, one from each job in turn. An input too long for `room` goes alone."""
+        if unfinished := [member for member in self._unfinished if member.job.finish is None]:
+            return unfinished
         context.forget()
         members: list[Member] = []
         while len(members) < context.sequences and (job := self._next_job(context)):
@@ -164,7 +171,7 @@ class Embedder:
         return members
 
     def _next_job(self, context: EmbeddingContext) -> EmbeddingJob | None:
-        """The job whose turn it is; those that have no inputs left to begin lose theirs."""
+        """Returns the job whose turn it is. Jobs without inputs left to begin leave the round."""
         while self._turns:
             job = self._turns[0]
             if job.finish is None and job.begun < len(job.inputs):
@@ -180,15 +187,9 @@ class Embedder:
             packing.add(member, min(len(member.pending), room) if context.splits else len(member.pending))
         return packing
 
-    def _compute(
-        self,
-        context: EmbeddingContext,
-        members: list[Member],
-        packing: Packing,
-        meanwhile: Callable[[list[Vectors]], None],
-    ) -> None:
+    def _compute(self, context: EmbeddingContext, members: list[Member], packing: Packing) -> None:
         packing.write(self._batch)
-        self._companion.start(lambda: meanwhile([]))
+        self._companion.start(lambda: self._meanwhile([]))
         began = time.monotonic_ns()
         result = context.compute(self._batch)
         elapsed = time.monotonic_ns() - began
@@ -204,7 +205,7 @@ class Embedder:
             self._fresh = [(member, context.vector(member.id)) for member in members if not member.pending]
 
     def _collect(self) -> list[Vectors]:
-        """The vectors of the last batch, and the ends of jobs."""
+        """Collects the vectors of the last batch, and the ends of jobs."""
         vectors: dict[SequenceKey, list[tuple[int, NDArray[np.float32]]]] = {}
         for member, vector in self._fresh:
             vectors.setdefault(member.job.key, []).append((member.index, vector))
@@ -212,8 +213,8 @@ class Embedder:
             if member.job.done == len(member.job.inputs):
                 member.job.end(FinishReason.STOP)
         self._fresh = []
-        told = [job for job in self._jobs.values() if job.key in vectors or job.finish is not None]
-        for job in told:
+        jobs = [job for job in self._jobs.values() if job.key in vectors or job.finish is not None]
+        for job in jobs:
             if job.finish is not None:
                 del self._jobs[job.key]
-        return [Vectors(job, tuple(vectors.get(job.key, ())), job.finish is not None) for job in told]
+        return [Vectors(job, tuple(vectors.get(job.key, ())), job.finish is not None) for job in jobs]

@@ -1,7 +1,7 @@
-"""The context that embeds: a second one on the same weights, so that vectors never disturb running generations.
+"""The embedding context: a second one on the same weights, so that vectors never disturb running generations.
 
-Its cells are unified, unlike those of the context that generates: that one may compute a sequence in several passes,
-and what is pooled over a whole input must see it in one.
+Its cells are unified. With a stream per sequence llama.cpp may compute an input in several passes, but pooling needs
+the whole input in one.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ MAX_SEQUENCES = 256
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingOptions:
-    """How to make the context; `num_ctx` and `batch_tokens` are in tokens."""
+    """How to make the context. `num_ctx` and `batch_tokens` are in tokens."""
 
     num_ctx: int
     batch_tokens: int
@@ -30,14 +30,14 @@ class EmbeddingOptions:
 
 
 class EmbeddingContext:
-    """Computes vectors, several inputs at once, each as a sequence of its own."""
+    """Computes the vectors of several inputs at once. Each input is a sequence."""
 
     def __init__(self, model: Model, options: EmbeddingOptions) -> None:
-        """Raises LoadError when there is not enough memory."""
-        # a recurrent model keeps a state for every sequence that there may be
+        """Raises LoadError when memory lacks."""
+        # a recurrent model makes room for a state of every possible sequence
         self.sequences = 1 if model.recurrent else min(MAX_SEQUENCES, options.batch_tokens)
         self.batch_tokens = options.batch_tokens
-        # a model that was not made to embed gives the state of its last token, the only one that has seen all others
+        # a generating model gives the state of the last token: no other token attends to the whole input
         pooling = model.pooling or C.LLAMA_POOLING_TYPE_LAST
         params = C.llama_context_default_params()
         params.embeddings = True
@@ -67,11 +67,11 @@ class EmbeddingContext:
             C.llama_memory_clear(self._memory, False)
 
     def compute(self, batch: Batch) -> int:
-        """Computes the batch, `batch_tokens` rows at most. 0 = done, others = failed."""
+        """Computes the batch, `batch_tokens` rows at most. 0 = done, anything else = failed."""
         return self._compute(self._pointer, batch.struct)
 
     def vector(self, sequence: int) -> NDArray[np.float32]:
-        """The pooled vector (width,) of a sequence whose last row was in the last batch; of a reranking model its
-        scores. Not normalised."""
+        """Returns the pooled vector (width,) of a sequence, not normalised; a reranking model's scores. The sequence's
+        last row must have been in the last batch."""
         pointer = C.llama_get_embeddings_seq(self._pointer, sequence)
         return np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self._width,)).copy()

@@ -1,5 +1,6 @@
-"""llama.cpp's C API, as the pinned llama-cpp-python binds it; its functions are documented in llama.h. Only the modules
-of this folder that wrap it in typed objects use it. ctypes releases the GIL during every call.
+"""llama.cpp's C API, as the pinned llama-cpp-python binds it; llama.h documents its functions.
+
+Only this folder's modules use it, and wrap it in typed objects. ctypes releases the GIL during every call.
 """
 
 from typing import Any
@@ -10,4 +11,4 @@ C: Any = _untyped  # the bindings are only partly typed
 
 
 class LoadError(Exception):
-    """The model, or something that it needs, could not be loaded."""
+    """The model, or a file that it needs, could not be loaded."""

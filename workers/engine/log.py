@@ -1,4 +1,4 @@
-"""What llama.cpp and mtmd say: their warnings in our log, reasons for a failed load, and the sizes of their buffers."""
+"""The log of llama.cpp and mtmd: warnings for our log, reasons for a failed load, and sizes of buffers."""
 
 import ctypes
 import re
@@ -17,7 +17,7 @@ _EXPECTED = re.compile(
     r"failed with error 1$|compute status: 1$|failed to decode, ret = [12]$|find a memory slot"
     r"|find (\d+ )?available cells|restore (kv cache|sequence state)$|failed to prepare [a-z ]+ ubatches$"
 )
-"""What is said of decodes that we aborted, and where the KV cache had no room for a decode or for a parked state."""
+"""Messages about decodes that we aborted, and about a full KV cache, which the engine handles."""
 MIB = 1 << 20
 LINES_KEPT = 20
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")
@@ -28,14 +28,14 @@ _NOISE = ("llama_model_load_from_file_impl: ", "llama_model_load: ")
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes that the loaded model takes."""
+    """Bytes of memory that the loaded model takes."""
 
     total: int
     vram: int
 
 
 class EngineLog:
-    """Receives llama.cpp's log for the life of this object's process."""
+    """Receives llama.cpp's log until the process ends."""
 
     def __init__(self, *, verbose: bool) -> None:
         self._verbose = verbose
@@ -48,27 +48,27 @@ class EngineLog:
         M.mtmd_helper_log_set(self._callback, None)
 
     def explain(self, failure: str) -> str:
-        """The failure with the first thing that llama.cpp complained about."""
+        """Returns the failure, followed by llama.cpp's first error."""
         return f"{failure}: {self._errors[0]}" if self._errors else failure
 
     def begin_context(self) -> None:
-        """Counts the buffers that follow as another context's: of one context the sizes told last are the true ones."""
+        """Counts the next buffers as another context's. Of each context the last reported size counts."""
         self._context += 1
 
     def memory(self) -> Footprint:
-        """Sizes of all buffers that were made so far; those that are not the host's are on GPUs."""
+        """Returns the sizes of all buffers so far. Buffers that are not the host's are on GPUs."""
         sizes = {key: int(mib * MIB) for key, mib in self._buffers.items()}
         on_gpu = sum(size for (_, backend, _), size in sizes.items() if not _is_host(backend))
         return Footprint(total=sum(sizes.values()), vram=on_gpu)
 
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
-        if found := _BUFFER.search(line):
-            self._count(*found.groups())
-        elif found := _PROJECTOR_BACKEND.search(line):
-            self._projector_backend = found[1]
-        elif found := _PROJECTOR_WEIGHTS.search(line):
-            self._buffers[self._context, self._projector_backend, "projector"] = float(found[1])
+        if match := _BUFFER.search(line):
+            self._count(*match.groups())
+        elif match := _PROJECTOR_BACKEND.search(line):
+            self._projector_backend = match[1]
+        elif match := _PROJECTOR_WEIGHTS.search(line):
+            self._buffers[self._context, self._projector_backend, "projector"] = float(match[1])
         if _EXPECTED.search(line):
             level = DEBUG
         if level == ERROR and line:
@@ -80,7 +80,7 @@ class EngineLog:
             log.debug("llama.cpp", message=line)
 
     def _count(self, backend: str, kind: str, mib: str) -> None:
-        """Weights are told once for each file of a split model, all else anew whenever it changes."""
+        """Adds up weights, reported for each file of a split model. Any other size replaces the last report."""
         key = self._context, backend, kind
         self._buffers[key] = float(mib) + (self._buffers.get(key, 0) if kind == "model" else 0)
 
@@ -90,7 +90,7 @@ def _is_host(backend: str) -> bool:
 
 
 def _without_paths(line: str) -> str:
-    """Clients may read the reason; where files lie is none of their business."""
+    """Removes file paths: clients may read the reason."""
     for noise in _NOISE:
         line = line.removeprefix(noise)
     return re.sub(r"'?/\S+'?", "the file", line)

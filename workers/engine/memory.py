@@ -1,4 +1,4 @@
-"""What a context remembers: its KV cache, or the state of a recurrent model. Everything here is in positions."""
+"""The memory of a context: its KV cache, or a recurrent model's states. All lengths are in positions."""
 
 import ctypes
 import sys
@@ -14,14 +14,12 @@ State = NDArray[np.uint8]
 
 
 def fresh_memory(size: int) -> State:
-    """Memory for a state of so many bytes."""
+    """Allocates memory for a state of so many bytes."""
     return np.empty(size, np.uint8)
 
 
 class Memory:
-    """The memory of all sequences. `cuttable`: any beginning of a sequence can be kept; otherwise (recurrent and
-    hybrid models, sliding windows) that is so only for the whole of it, or while it is within the window. `rollback`:
-    how many tokens of a sequence's last decode can be taken back."""
+    """The memory of all sequences of one context."""
 
     def __init__(self, context: Any, *, recurrent: bool, window: int) -> None:
         """`window` is in tokens, 0 = there is none."""
@@ -29,31 +27,32 @@ class Memory:
         self._pointer = C.llama_get_memory(context)
         self._window = window
         self.cuttable = not recurrent and not window
+        """Whether any prefix of a sequence can be kept. A recurrent or hybrid model keeps whole sequences only. A
+        sliding window can be cut while the sequence lies within it."""
         snapshots: int = C.llama_n_rs_seq(context)
         self._keeps_states = recurrent or snapshots > 0
         self.rollback = snapshots if self._keeps_states else sys.maxsize
+        """How many tokens of a sequence's last decode can be taken back."""
         self.can_shift: bool = C.llama_memory_can_shift(self._pointer)
-        self._rolled_back: dict[int, int] = {}  # to which length a sequence was, with the snapshots of a state
+        self._rolled_back: dict[int, int] = {}  # length of each sequence that went back to a snapshot
         self.copying: set[int] = set()
-        """Sequences in copies that the next decode computes: until then their cells must stay, or hold something
-        else."""
+        """Sources and targets of copies that the next decode makes. Until then they cannot be saved or restored."""
         self.shifting = False
-        """Whether the next decode begins by turning cells to their new positions: it must not end midway."""
+        """Whether the next decode first rotates cells to new positions. It must not be aborted then."""
 
     def usable(self, common: int, held: int) -> int:
-        """How many of `held` tokens in memory serve a sequence that begins with the first `common` of them."""
+        """Returns how many of `held` tokens in memory serve a sequence that shares the first `common` of them."""
         in_window = not self._keeps_states and held <= self._window
         return common if self.cuttable or common == held or in_window else 0
 
     def keep(self, sequence: int, length: int) -> bool:
-        """Cuts a sequence to its first `length` positions. False, and the sequence is empty, where it cannot be cut
-        there."""
+        """Cuts a sequence to its first `length` positions. Returns False, with the sequence empty, when that fails."""
         if length == 0:
             C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
             return True
         if self._length(sequence) == length:
             return True
-        # llama.cpp would cut a state to any of its snapshots, also to one of an earlier decode than the last
+        # llama.cpp would cut a state to any of its snapshots, even to one from before the last decode
         if not self._keeps_states and C.llama_memory_seq_rm(self._pointer, sequence, length, -1):
             oldest = max(length - self._window, 0) if self._window else 0
             if 0 <= C.llama_memory_seq_pos_min(self._pointer, sequence) <= oldest:
@@ -62,8 +61,8 @@ class Memory:
         return False
 
     def roll_back(self, sequence: int, length: int) -> bool:
-        """Takes back the end of what the last decode added, `rollback` positions at most, down to `length`. False, and
-        the sequence is empty, where that fails."""
+        """Cuts positions of the last decode, `rollback` at most, down to `length`. Returns False, with the sequence
+        empty, when that fails."""
         if not self._keeps_states or self._length(sequence) == length:
             return self.keep(sequence, length)
         if C.llama_memory_seq_rm(self._pointer, sequence, length, -1):
@@ -73,10 +72,12 @@ class Memory:
         return False
 
     def copy(self, source: int, target: int) -> bool:
-        """Makes the target a copy of the source. Streams are copied whole; shared cells are only marked. False, and the
-        target is empty, where that cannot be before the next decode."""
+        """Makes the target a copy of the source. Streams are copied whole; shared cells are only marked.
+
+        Returns False, with the target empty, when the copy is impossible before the next decode.
+        """
         if self._is_rolled_back(source):
-            # llama.cpp copies the state itself: the snapshot that a roll back chose comes with a saved state only
+            # llama.cpp's copy ignores the snapshot that a rollback chose; a saved state has it
             state = self.save(source)
             if state is not None:
                 return self.restore(target, state)
@@ -97,17 +98,19 @@ class Memory:
             self._rolled_back[sequence] = self._length(sequence)
 
     def decoded(self) -> None:
-        """What waited for the next decode has happened."""
+        """Marks all copies and shifts as made. Called after every decode."""
         self.copying.clear()
         self.shifting = False
 
     def state_size(self, sequence: int) -> int:
-        """Bytes of the sequence's state."""
+        """Returns the bytes of the sequence's state."""
         return C.llama_state_seq_get_size(self._context, sequence)
 
     def save(self, sequence: int, room: Callable[[int], State | None] = fresh_memory) -> State | None:
-        """The sequence's state in host memory, which `room` gives for a size, or does not. None where it cannot be had
-        before the next decode."""
+        """Saves the sequence's state in host memory. `room` returns memory for a size, or None to refuse.
+
+        Returns None when it is refused, or impossible before the next decode.
+        """
         if sequence in self.copying:
             return None
         size = self.state_size(sequence)
@@ -118,14 +121,14 @@ class Memory:
         return state if written == size else None
 
     def restore(self, sequence: int, state: State) -> bool:
-        """Puts a saved state in place of a sequence's. False, and the sequence is empty, where that fails."""
+        """Replaces a sequence by a saved state. Returns False, with the sequence empty, when that fails."""
         C.llama_memory_seq_rm(self._pointer, sequence, -1, -1)
         if sequence in self.copying:
             return False
         return C.llama_state_seq_set_data(self._context, _bytes_of(state), state.nbytes, sequence) > 0
 
     def _is_rolled_back(self, sequence: int) -> bool:
-        """Whether it was, and nothing has been added since."""
+        """Whether the sequence was rolled back, without a token since."""
         return self._rolled_back.get(sequence) == self._length(sequence)
 
     def _length(self, sequence: int) -> int:

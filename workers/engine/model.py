@@ -11,7 +11,7 @@ from workers.engine.vocabulary import Vocabulary
 
 ALL_LAYERS = -1
 VALUE_BYTES = 256
-"""Room for one value of the model's metadata, of those that are asked for."""
+"""Room for one value of the model's metadata."""
 
 SPLIT_MODES = {
     "none": "LLAMA_SPLIT_MODE_NONE",
@@ -34,7 +34,7 @@ class ModelOptions:
 
     path: str
     split_paths: tuple[str, ...] = ()
-    """The further files of a model that is split into several, in order."""
+    """The other files of a split model, in order."""
     gpu_layers: int = ALL_LAYERS
     split_mode: str = "none"
     """How the model spreads over the GPUs that this process sees: one of SPLIT_MODES."""
@@ -44,7 +44,7 @@ class ModelOptions:
     mlock: bool = False
     direct_io: bool = False
     heads: bool = False
-    """Load the multi-token prediction heads, too. The files must have them: `has_heads`."""
+    """Whether to load the multi-token prediction heads, too. The files must have them: see `has_heads`."""
 
 
 class Model:
@@ -65,32 +65,32 @@ class Model:
             raise LoadError("llama.cpp could not load the model")
         self.vocabulary = Vocabulary(C.llama_model_get_vocab(self.pointer))
         self.heads: int = C.llama_model_n_layer_nextn(self.pointer) if options.heads else 0
-        """Multi-token prediction heads that were loaded."""
+        """Loaded multi-token prediction heads."""
         self.state_size: int = C.llama_model_n_embd_out(self.pointer)
-        """Numbers of a hidden state, which heads take."""
+        """Numbers in a hidden state, the input of heads."""
         self.size: int = C.llama_model_size(self.pointer)
         self.pooling = self._pooling()
         self.recurrent: bool = C.llama_model_is_recurrent(self.pointer) or C.llama_model_is_hybrid(self.pointer)
         self.window: int = C.llama_model_n_swa(self.pointer)
-        """Tokens that layers with a sliding window attend to; 0 = there are none."""
+        """Tokens in the sliding window of layers that have one; 0 = none has."""
         self.adapters_lock = Lock()
-        """Held while llama.cpp changes its list of the model's LoRA adapters, or reads it to plan the graph of a
-        context; it has no lock of its own."""
+        """Guards llama.cpp's list of the model's LoRA adapters. Loading changes it, planning a graph reads it, and
+        llama.cpp has no lock of its own."""
 
     def _pooling(self) -> int | None:
-        """How the model makes one vector of its tokens' (llama_pooling_type); None = it is made to generate."""
+        """How the model pools its tokens' vectors (llama_pooling_type); None = a generating model."""
         value = self.metadata(f"{self.metadata('general.architecture')}.pooling_type")
         return int(value) if value else None
 
     def metadata(self, key: str) -> str:
-        """A value of the GGUF's metadata as text; empty where there is none."""
+        """Returns a value of the GGUF's metadata as text; empty = it is missing."""
         buffer = ctypes.create_string_buffer(VALUE_BYTES)
         C.llama_model_meta_val_str(self.pointer, key.encode(), buffer, len(buffer))
         return buffer.value.decode()
 
 
 def use_numa(strategy: str) -> None:
-    """Tells llama.cpp how to use the nodes of a NUMA machine: one of NUMA_STRATEGIES. Once, before the first load."""
+    """Sets llama.cpp's strategy on a NUMA machine, one of NUMA_STRATEGIES. Called once, before the first load."""
     C.llama_backend_init()
     C.llama_numa_init(getattr(C, NUMA_STRATEGIES[strategy]))
 
@@ -108,7 +108,7 @@ def _params(options: ModelOptions) -> Any:
 
 
 def load_mode(options: ModelOptions) -> int:
-    """llama.cpp's load_mode. What is asked for one model goes before what is set for all: mmap rules direct I/O out."""
+    """Returns llama.cpp's load_mode. A model's own `use_mmap` goes before the settings: mmap excludes direct I/O."""
     if options.mlock:
         return C.LLAMA_LOAD_MODE_MLOCK if options.use_mmap is False else C.LLAMA_LOAD_MODE_MMAP_MLOCK
     if options.direct_io and not options.use_mmap:
@@ -119,7 +119,7 @@ def load_mode(options: ModelOptions) -> int:
 
 
 def _tensor_split(proportions: tuple[float, ...]) -> "ctypes.Array[ctypes.c_float]":
-    """Proportions as llama.cpp wants them: one for every device that there can be."""
+    """Makes llama.cpp's array of proportions, one for every possible device."""
     room: int = C.llama_max_devices()
     if len(proportions) > room:
         raise LoadError(f"a tensor split of {len(proportions)} parts: llama.cpp takes {room}")
@@ -127,8 +127,8 @@ def _tensor_split(proportions: tuple[float, ...]) -> "ctypes.Array[ctypes.c_floa
 
 
 def _load(paths: list[str], params: Any) -> Any:
-    """The loaded model, None where llama.cpp fails. Blobs have no names that tell the files of a split model apart, so
-    these are all given."""
+    """Returns the loaded model, None when llama.cpp fails. It gets all files of a split model, because it cannot derive
+    the names of blobs."""
     if len(paths) == 1:
         return C.llama_model_load_from_file(paths[0].encode(), params)
     names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))

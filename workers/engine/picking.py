@@ -1,4 +1,4 @@
-"""From the logits of a step to the tokens that its sequences take."""
+"""Picks the tokens of a step from its logits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from workers.engine.context import Context
 from workers.engine.drafting.speculation import Speculation
 from workers.engine.grammar import Constraint, GrammarError
 from workers.engine.logprobs import Distribution
-from workers.engine.pieces import Taken
+from workers.engine.pieces import PickedTokens
 from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.vocabulary import Vocabulary
 
 
 class Picker:
-    """Picks a token for each row that wants one, and takes as many as are good."""
+    """Picks a token for each row with logits, and appends the good ones to their sequences."""
 
     def __init__(
         self, context: Context, vocabulary: Vocabulary, speculation: Speculation, companion: Companion
@@ -26,33 +26,33 @@ class Picker:
         self._speculation = speculation
         self._companion = companion
 
-    def pick(self, plan: Plan) -> list[Taken]:
-        """The tokens of all sequences of a step that was computed. Those that end take no more."""
+    def pick(self, plan: Plan) -> list[PickedTokens]:
+        """Picks the tokens of all sequences of a computed step. A sequence that ends takes no more."""
         if not plan.samples:
             return []
         logits = self._context.logits(len(plan.samples))
-        asked: dict[int, Distribution] = {}
+        distributions: dict[int, Distribution] = {}
         for row, (sequence, ahead) in enumerate(plan.samples):
             if sequence.logprobs is not None:
-                asked[row] = Distribution(logits[row])
+                distributions[row] = Distribution(logits[row])
             if sequence.constraint is not None:
                 _constrain(logits[row], sequence, sequence.constraint, ahead)
         draws = [sequence.draw(ahead) for sequence, ahead in plan.samples]
-        picked = sample_shared(logits, draws, self._companion)
-        taken: list[Taken] = []
+        tokens = sample_shared(logits, draws, self._companion)
+        picked: list[PickedTokens] = []
         for row, (sequence, ahead) in enumerate(plan.samples):
-            if ahead == 0 and sequence.finish is None:  # else it ended while this step computed
-                tokens = self._verify(sequence, picked[row : row + 1 + len(sequence.draft)])
-                known = [(asked[row + i], token) for i, token in enumerate(tokens) if row + i in asked]
-                told = tuple(distribution.tell(token, sequence.logprobs or 0) for distribution, token in known)
-                taken.append(Taken(sequence, tokens, told))
-        return taken
+            if ahead == 0 and sequence.finish is None:  # one that ended during the decode takes nothing
+                good = self._verify(sequence, tokens[row : row + 1 + len(sequence.draft)])
+                pairs = [(distributions[row + i], token) for i, token in enumerate(good) if row + i in distributions]
+                logprobs = tuple(distribution.of(token, sequence.logprobs or 0) for distribution, token in pairs)
+                picked.append(PickedTokens(sequence, good, logprobs))
+        return picked
 
-    def _verify(self, sequence: Sequence, picked: list[int]) -> tuple[int, ...]:
-        """Takes the tokens that were picked: the first one, and each further one as long as what was picked before it
-        is what was drafted. Returns them."""
+    def _verify(self, sequence: Sequence, tokens: list[int]) -> tuple[int, ...]:
+        """Appends picked tokens to the sequence, and returns them. The first token is good; each further one is good
+        while the draft has the token before it."""
         draft, good = sequence.draft, 0
-        for ahead, token in enumerate(picked):
+        for ahead, token in enumerate(tokens):
             if token == NO_TOKEN:
                 sequence.end(FinishReason.ERROR, "the model computed logits that are not numbers")
                 break
@@ -66,14 +66,14 @@ class Picker:
             if not self._context.memory.roll_back(sequence.slot, sequence.position):
                 sequence.computed = 0
             self._speculation.verified(sequence, right)
-        return tuple(picked[:good])
+        return tuple(tokens[:good])
 
     def _accept(self, sequence: Sequence, token: int) -> None:
         sequence.append(token)
         if sequence.constraint is not None and (failure := sequence.constraint.failure):
-            sequence.end(FinishReason.ERROR, failure, invalid=True)  # else the end of generation is all that is allowed
+            sequence.end(FinishReason.ERROR, failure, invalid=True)  # a failed matcher allows the end token alone
         elif token in self._vocabulary.end_of_generation:
-            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
+            sequence.finish = FinishReason.STOP  # also where the same token reached the limit
         elif sequence.constraint is not None:
             try:
                 sequence.constraint.accept(token)
@@ -84,10 +84,10 @@ class Picker:
 
 
 def _constrain(row: NDArray[np.float32], sequence: Sequence, constraint: Constraint, ahead: int) -> None:
-    """Leaves what the grammar allows after the first `ahead` tokens of the draft, and the sequence's own choice only
-    where the model begins with it unasked."""
-    own = sequence.optional_first_token if ahead == sequence.generated == sequence.resumed == 0 else None
-    chosen = own is not None and int(row.argmax()) == own
+    """Rules out the tokens that the grammar forbids after the first `ahead` tokens of the draft. The optional first
+    token stays only where the model ranks it first."""
+    optional = sequence.optional_first_token if ahead == sequence.generated == sequence.resumed == 0 else None
+    ranks_first = optional is not None and int(row.argmax()) == optional
     constraint.apply(row, ahead)
-    if own is not None and not chosen:
-        row[own] = -np.inf
+    if optional is not None and not ranks_first:
+        row[optional] = -np.inf

@@ -1,4 +1,4 @@
-"""What a step gave one sequence: the tokens that were picked, and the piece of its reply that they make."""
+"""What a step gives one sequence: the picked tokens, and the piece of the reply that they make."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from workers.engine.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one step gave one sequence. `ended` on the last piece."""
+    """A piece of a reply: the tokens of one step and their text. `ended` is true on the last piece."""
 
     request: Sequence
     tokens: tuple[int, ...]
@@ -19,25 +19,26 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Tokens that a step gave one sequence, and what was asked to be told about each."""
+class PickedTokens:
+    """The tokens that a step gave one sequence. `logprobs` has one entry for each, or none at all."""
 
     sequence: Sequence
     tokens: tuple[int, ...]
-    told: tuple[TokenLogprobs, ...]
+    logprobs: tuple[TokenLogprobs, ...]
 
 
-def piece_of(taken: Taken, vocabulary: Vocabulary) -> Piece:
-    """The text of the tokens that were taken. What comes after a stop string is taken back."""
-    sequence, text, said = taken.sequence, taken.sequence.text, ""
+def piece_of(picked: PickedTokens, vocabulary: Vocabulary) -> Piece:
+    """Makes the text of picked tokens. The sequence gives back the tokens after a stop string."""
+    sequence, stream, text = picked.sequence, picked.sequence.text, ""
     count = 0
-    for token in taken.tokens:
+    for token in picked.tokens:
         count += 1
         if token not in vocabulary.end_of_generation:
-            said += text.feed(vocabulary.piece(token))
-        if text.stopped:
-            sequence.take_back(len(taken.tokens) - count)
-            sequence.finish = FinishReason.STOP  # also where the limit was reached by the same token
+            text += stream.feed(vocabulary.piece(token))
+        if stream.stopped:
+            sequence.take_back(len(picked.tokens) - count)
+            sequence.finish = FinishReason.STOP  # also where the same token reached the limit
             break
     ended = sequence.finish is not None
-    return Piece(sequence, taken.tokens[:count], said + text.end() if ended else said, ended, taken.told[:count])
+    text = text + stream.end() if ended else text
+    return Piece(sequence, picked.tokens[:count], text, ended, picked.logprobs[:count])

@@ -1,8 +1,7 @@
-"""Prefix reuse: a new request starts from the longest prefix of its prompt that is computed already: of a sequence that
-runs, of one that has ended, or of a parked state.
+"""Prefix reuse: a new request starts from the longest computed prefix of its prompt.
 
-There are at most a few dozen sequences, and two prompts differ early or are compared at the speed of memory, so each of
-them is looked at; of parked states there may be thousands, which are in a tree (`parking.tree`).
+A running sequence, an ended one or a parked state may hold it. There are a few dozen slots at most, and a comparison is
+fast, so each slot is compared. Parked states may be thousands; they are in a tree (`parking.tree`).
 """
 
 from dataclasses import dataclass
@@ -14,38 +13,39 @@ from workers.engine.sequence import Sequence
 from workers.engine.slots import Slot, Slots
 
 WORTH_STAYING = 16
-"""Tokens of common prefix for which a newcomer takes the very slot that holds it, wherever that lies."""
+"""A newcomer takes the slot that holds so many tokens of its prefix, even if that leaves a gap."""
 
 WORTH_COPYING = 64
-"""Tokens that the copy of a stream has to save, or a 64th of the stream's length if that is more: streams are copied
-whole. Where cells are shared they are only marked."""
+"""Tokens that the copy of a stream must save. Streams are copied whole, so a 64th of the stream's length counts if that
+is more. Shared cells are only marked."""
 
 WORTH_RESTORING = BLOCK
-"""Tokens that a parked state has to save to be restored: what the tree overlooks is less."""
+"""Tokens that restoring a parked state must save. The tree overlooks fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a newcomer runs, and what it need not compute. `copy_from` is the slot to copy first, -1 = none; `restore`
-    the parked state to restore first."""
+    """Where a newcomer runs, and which tokens it need not compute."""
 
     slot: Slot
-    cached: int = 0
-    copy_from: int = -1
-    restore: ParkedState | None = None
+    cached: int = 0  # tokens of its prompt that are computed
+    copy_from: int = -1  # the slot to copy first; -1 = none
+    restore: ParkedState | None = None  # the state to restore first
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How many tokens of a prompt a slot holds that are of use."""
+class SlotPrefix:
+    """How many tokens of a prompt a slot can contribute."""
 
     length: int
     slot: Slot
 
 
 def choose_start(slots: Slots, parking: Parking, sequence: Sequence, usable: Usable, worth_copying: int) -> Start:
-    """Finds the start for a sequence. There must be a free slot. The last token is always computed, since its logits
-    are what the next one is drawn from. A stream is copied where that saves `worth_copying` tokens."""
+    """Finds the start for a sequence. There must be a free slot. A copy must save `worth_copying` tokens.
+
+    The last token is always computed, because its logits give the next one.
+    """
 
     def serves(common: int, held: int) -> int:
         return usable(sequence.positions.cut(min(common, len(sequence.tokens) - 1)), held)
@@ -55,17 +55,17 @@ def choose_start(slots: Slots, parking: Parking, sequence: Sequence, usable: Usa
             return 0
         return serves(common_prefix(slot.cached, sequence.tokens), len(slot.cached))
 
-    found = [Found(reach(slot), slot) for slot in slots.all]
-    best = max(found, key=lambda one: (one.length, one.slot.sequence is None, -one.slot.id))
-    free = max((one for one in found if one.slot.sequence is None), key=lambda one: (one.length, -one.slot.id))
+    prefixes = [SlotPrefix(reach(slot), slot) for slot in slots.all]
+    best = max(prefixes, key=lambda one: (one.length, one.slot.sequence is None, -one.slot.id))
+    free = max((one for one in prefixes if one.slot.sequence is None), key=lambda one: (one.length, -one.slot.id))
     if best.length - free.length < worth_copying:
         best = free
-    length, away = parking.find(sequence.tokens, sequence.adapters, serves)
-    if away is not None and length >= best.length + WORTH_RESTORING:
-        return Start(slots.best_free(), length, restore=away)
+    length, parked = parking.find(sequence.tokens, sequence.adapters, serves)
+    if parked is not None and length >= best.length + WORTH_RESTORING:
+        return Start(slots.best_free(), length, restore=parked)
     if best.slot.sequence is None and best.length >= WORTH_STAYING:
         return Start(best.slot, best.length)
     target = slots.best_free()
     if best.length >= worth_copying:
         return Start(target, best.length, copy_from=best.slot.id)
-    return Start(target, next(one.length for one in found if one.slot is target))
+    return Start(target, next(one.length for one in prefixes if one.slot is target))

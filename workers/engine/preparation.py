@@ -1,5 +1,5 @@
-"""What has to be there before a request can run: its grammar compiled, its images encoded, its adapters loaded. All of
-it happens in other threads, beside the steps."""
+"""Prepares a request before it runs: compiles its grammar, encodes its images, loads its adapters. Other threads do the
+work, beside the steps."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -18,7 +18,7 @@ log = get_logger()
 
 @dataclass(slots=True)
 class Parts:
-    """What one request waits for."""
+    """The parts that one request waits for."""
 
     constraint: Future[Constraint] | None = None
     prompt: Future[MediaPrompt] | None = None
@@ -29,7 +29,7 @@ class Parts:
         yield from (part for part in (self.constraint, self.prompt, *self.adapters) if part is not None)
 
     def deliver(self, sequence: Sequence) -> None:
-        """Gives the sequence what was made for it. Raises what its making raised."""
+        """Gives the parts to the sequence. Raises the errors of the threads that made them."""
         self.delivered = True
         for adapter in self.adapters:
             adapter.result()
@@ -40,7 +40,7 @@ class Parts:
 
 
 class Preparation:
-    """The requests that are prepared, until they end."""
+    """The parts of all requests, until these end."""
 
     def __init__(self, grammars: Grammars, media: MediaEncoder | None, adapters: Adapters) -> None:
         self._grammars = grammars
@@ -53,7 +53,7 @@ class Preparation:
         return self._media is not None
 
     def begin(self, sequence: Sequence) -> None:
-        """Begins all that the request needs."""
+        """Begins to make the parts of a request."""
         parts = self._parts[sequence] = Parts(adapters=self._adapters.acquire(sequence.adapters))
         if sequence.grammar:
             parts.constraint = self._grammars.compile(sequence.grammar)
@@ -61,7 +61,7 @@ class Preparation:
             parts.prompt = self._media.prepare(sequence.media, sequence.prompt)
 
     def is_done(self, sequence: Sequence) -> bool:
-        """Whether nothing is left to wait for. A request that could not be prepared has ended then."""
+        """Returns whether all parts are made, and delivers them. A request whose parts failed has ended then."""
         parts = self._parts[sequence]
         if parts.delivered:
             return True
@@ -75,17 +75,17 @@ class Preparation:
             sequence.end(FinishReason.ERROR, str(error), invalid=True)
         except LoadError as error:
             sequence.end(FinishReason.ERROR, str(error))
-        except Exception:  # the fault of one request must not end the others
+        except Exception:  # a fault of one request must not end the others
             log.exception("a request could not be prepared", request=f"{sequence.key.request_id:016x}")
             sequence.end(FinishReason.ERROR, "the request could not be prepared")
         return True
 
     def forget(self, sequence: Sequence) -> None:
-        """Takes it that a request has ended."""
+        """Drops the parts of an ended request, and releases its adapters."""
         parts = self._parts.pop(sequence, None)
         if parts is None:
             return
-        for making in (parts.constraint, parts.prompt):
-            if making is not None:
-                making.cancel()
+        for part in (parts.constraint, parts.prompt):
+            if part is not None:
+                part.cancel()
         self._adapters.release(sequence.adapters)

@@ -10,17 +10,17 @@ from workers.engine.llama import C
 
 
 class Batch:
-    """The input of one decode: parallel arrays, one entry for each row (token)."""
+    """Parallel arrays with one entry for each row (token)."""
 
     def __init__(self, capacity: int, state_size: int = 0) -> None:
-        """With a `state_size`, each row carries a hidden state of so many numbers beside its token."""
+        """With a `state_size`, each row has a hidden state of so many numbers beside its token."""
         self.tokens: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.positions: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.sequences: NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.wants_logits: NDArray[np.int8] = np.zeros(capacity, np.int8)
         self.states: NDArray[np.float32] = np.zeros((capacity, state_size), np.float32)
         self._one_sequence: NDArray[np.int32] = np.ones(capacity, np.int32)
-        # llama.cpp wants a pointer to each row's list of sequences: ours are single entries of one array
+        # llama.cpp takes a pointer to each row's list of sequences: ours has one entry, in one array for all rows
         self._pointers = (self.sequences.ctypes.data + 4 * np.arange(capacity)).astype(np.uintp)
         self.struct = C.llama_batch(
             token=pointer_to(self.tokens, ctypes.c_int32),
@@ -43,6 +43,6 @@ class Batch:
 
 
 def pointer_to(array: NDArray[Any], kind: Any) -> Any:
-    """A C pointer to an array's memory, which must outlive it."""
-    pointer_type: Any = ctypes.POINTER  # its generic type is lost on a kind that is a value
+    """Returns a C pointer to an array's memory. The array must outlive it."""
+    pointer_type: Any = ctypes.POINTER  # pyright cannot apply its generic type to a value
     return ctypes.cast(array.ctypes.data, pointer_type(kind))

@@ -1,29 +1,34 @@
-"""All that one loaded model does: generations, and embeddings in turn with them."""
+"""Everything that one loaded model does: generations, and embeddings in turn with them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TypeAlias
 
+from workers.engine.counters import Counters
 from workers.engine.embedding import Embedder, EmbeddingJob, Vectors
-from workers.engine.engine import Counters, Engine
+from workers.engine.engine import Engine
 from workers.engine.pieces import Piece
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
 Output: TypeAlias = Piece | Vectors
 
+Meanwhile: TypeAlias = Callable[[Collection[Output]], None]
+"""Gets the outputs that are ready, while the next ones are computed. It may add and cancel."""
+
 NO_GENERATION = "this model embeds and does not generate"
 
 
 class Runner:
-    """An engine, unless the model only embeds, and an embedder. Not thread-safe: one thread calls it."""
+    """An embedder and an engine; an embedding model has no engine. Not thread-safe: one thread calls it."""
 
     def __init__(self, engine: Engine | None, embedder: Embedder, batch_tokens: int) -> None:
-        """Batches of inputs have about `batch_tokens`; fewer while anything generates, so that streams keep their
+        """A batch of inputs has about `batch_tokens`. It is smaller while anything generates: streams keep their
         rhythm."""
         self._engine = engine
         self._embedder = embedder
         self._batch_tokens = batch_tokens
         self._refused: list[Sequence] = []
+        self._meanwhile: Meanwhile  # set by `bind`
 
     @property
     def busy(self) -> bool:
@@ -48,12 +53,12 @@ class Runner:
         return replace(counters, prefill_tokens=counters.prefill_tokens + self._embedder.computed_tokens)
 
     def alive(self) -> list[SequenceKey]:
-        """The requests that have not ended."""
+        """The requests whose last output is not handed out yet."""
         generating = self._engine.alive() if self._engine else []
         return [*generating, *self._embedder.jobs, *(sequence.key for sequence in self._refused)]
 
     def add(self, request: Sequence | EmbeddingJob) -> None:
-        """Takes a request. One that cannot run ends with an error at the next step."""
+        """Queues a request. One that cannot run ends with an error at the next step."""
         if isinstance(request, EmbeddingJob):
             self._embedder.add(request)
         elif self._engine:
@@ -68,17 +73,24 @@ class Runner:
         if self._engine:
             self._engine.cancel(key)
 
-    def step(self, meanwhile: Callable[[Collection[Output]], None]) -> bool:
-        """One batch of inputs, where there are any, and one decode. `meanwhile` is called while they compute with what
-        there is to hand out; it may add and cancel. False when there was nothing to compute."""
+    def bind(self, meanwhile: Meanwhile) -> None:
+        """Sets the callback that gets all outputs. Called before the first step."""
+        self._meanwhile = meanwhile
+        self._embedder.bind(meanwhile)
+        if self._engine:
+            self._engine.bind(meanwhile)
+
+    def step(self) -> bool:
+        """Computes one batch of inputs, if there are any, and one decode. Returns False when there was nothing to
+        compute."""
         embedding = bool(self._embedder.jobs)
         if embedding:
-            self._embedder.step(meanwhile, self._room)
+            self._embedder.step(self._room)
         if self._refused:
             refused, self._refused = self._refused, []
-            meanwhile([Piece(sequence, (), "", ended=True) for sequence in refused])
+            self._meanwhile([Piece(sequence, (), "", ended=True) for sequence in refused])
         if self._engine is not None and self._engine.busy:
-            return self._engine.step(meanwhile) or embedding
+            return self._engine.step() or embedding
         return embedding
 
     @property

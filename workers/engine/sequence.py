@@ -1,4 +1,4 @@
-"""One request inside the engine: its tokens, how far they are computed, and when it ends."""
+"""One request inside the engine: its tokens, how many are computed, and how it ends."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from workers.engine.text import TextStream
 
 
 class SequenceKey(NamedTuple):
-    """The request and which try of it."""
+    """The request and the number of its attempt."""
 
     request_id: int
     attempt: int
@@ -48,8 +48,7 @@ class Timings:
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """`tokens` are prompt and output; the first `computed` of them are in the KV cache. A negative token stands for a
-    piece of an image or a sound."""
+    """One request. A negative token stands for a cell of an image or a sound."""
 
     key: SequenceKey
     gateway: str
@@ -60,23 +59,23 @@ class Sequence:
     shift: bool = False
     stop: tuple[str, ...] = ()
     grammar: str = ""  # llguidance's; empty = unconstrained
-    optional_first_token: int | None = None  # the reply may begin with it only where the model does so unasked
-    logprobs: int | None = None  # alternatives told with each token; None = no log-probabilities
+    optional_first_token: int | None = None  # the reply may begin with it only if the model ranks it first
+    logprobs: int | None = None  # alternatives beside each token; None = no log-probabilities
     resumed: int = 0  # tokens at the prompt's end that an earlier attempt generated
-    media: tuple[Segment, ...] = ()  # what comes before the prompt's tokens, images and sounds in it
+    media: tuple[Segment, ...] = ()  # images and sounds before the prompt's tokens, each after its text
     adapters: tuple[str, ...] = ()  # files of the LoRA adapters to apply
-    draft_tokens: int | None = None  # tokens drafted for a step at most; None = the engine's choice
-    tokens: list[int] = field(init=False)
+    draft_tokens: int | None = None  # tokens drafted in a step at most; None = the engine's choice
+    tokens: list[int] = field(init=False)  # prompt and output
     text: TextStream = field(init=False)
     mirostat: Mirostat | None = field(init=False)
     positions: Positions = field(default_factory=Positions)
-    computed: int = 0
+    computed: int = 0  # tokens in the KV cache, from the first one on
     cached: int = 0  # prompt tokens that the KV cache held at the start
     generated: int = 0
     slot: int = -1
-    draft: list[int] = field(default_factory=list[int])  # what may come next, to be verified by the next step
+    draft: list[int] = field(default_factory=list[int])  # tokens that may come next, for the next step to verify
     drafting: DraftState = field(default_factory=DraftState)
-    checkpoints: list[int] = field(default_factory=list[int])  # lengths after which the state is kept
+    checkpoints: list[int] = field(default_factory=list[int])  # lengths at which the state is kept
     constraint: Constraint | None = None
     finish: FinishReason | None = None
     error: str = ""
@@ -91,17 +90,17 @@ class Sequence:
 
     @property
     def pending(self) -> int:
-        """Tokens that are not in the KV cache yet. A decoding sequence has one: the token sampled last."""
+        """Tokens that are not in the KV cache yet. A decoding sequence has one: the last sampled token."""
         return len(self.tokens) - self.computed
 
     @property
     def reusable(self) -> list[int]:
-        """The tokens whose cells are what computing them anew would give."""
+        """The tokens whose cells others can use: computing these tokens anew would give the same cells."""
         return self.tokens[: min(self.computed, self._unshifted)]
 
     @property
     def decoding(self) -> bool:
-        """Whether all is computed but the token sampled last."""
+        """Whether all tokens but the last sampled one are computed."""
         return self.generated > 0 and self.pending == 1
 
     @property
@@ -111,7 +110,7 @@ class Sequence:
 
     @property
     def span(self) -> MediaSpan | None:
-        """The image or sound that has to be computed next."""
+        """The image or sound to compute next."""
         return self.positions.span_at(self.computed)
 
     @property
@@ -121,21 +120,21 @@ class Sequence:
         return min((stop for stop in stops if stop > self.computed), default=len(self.tokens)) - self.computed
 
     def set_prompt(self, prompt: MediaPrompt) -> None:
-        """Sets the prompt of a request with media, once that is known."""
+        """Sets the prompt of a request with media, after these are encoded."""
         self.prompt, self.tokens, self.positions = prompt.tokens, list(prompt.tokens), Positions(prompt.spans)
         self.shift = False  # positions and cells differ
 
     def draw(self, ahead: int = 0) -> Draw:
-        """How to pick the token after the first `ahead` of the draft."""
+        """Returns how to pick the token after the first `ahead` tokens of the draft."""
         number = self.resumed + self.generated + ahead
         if ahead == 0 or not self.sampling.penalizes:
             return Draw(self.sampling, self.tokens, number, self.mirostat)
         look_back = self.sampling.repeat_last_n
-        known = self.tokens if look_back < 0 else self.tokens[-look_back:]
-        return Draw(self.sampling, known + self.draft[:ahead], number)
+        recent = self.tokens if look_back < 0 else self.tokens[-look_back:]
+        return Draw(self.sampling, recent + self.draft[:ahead], number)
 
     def append(self, token: int) -> None:
-        """Takes a sampled token."""
+        """Appends a sampled token."""
         now = time.monotonic_ns()
         if not self.generated:
             self.timings.first_token = now
@@ -146,20 +145,20 @@ class Sequence:
             self.end(FinishReason.LENGTH)
 
     def take_back(self, count: int) -> None:
-        """Forgets the last `count` sampled tokens: they came after a stop string."""
+        """Removes the last `count` sampled tokens, which follow a stop string."""
         if count:
             del self.tokens[-count:]
             self.generated -= count
             self.computed = min(self.computed, len(self.tokens))
 
     def end(self, reason: FinishReason, error: str = "", *, invalid: bool = False) -> None:
-        """Ends the sequence, unless it has ended already."""
+        """Ends the sequence. The first end counts."""
         if self.finish is None:
             self.finish, self.error, self.invalid = reason, error, invalid
 
     def discard(self, start: int, end: int) -> None:
-        """Forgets computed tokens [start, end), as a context shift does. The cells of what follows were computed in
-        the sight of the forgotten ones, so they are of no use to others."""
+        """Removes computed tokens [start, end) for a context shift. Later cells attended to the removed tokens, so
+        others cannot use them."""
         del self.tokens[start:end]
         self.computed -= end - start
         self._unshifted = min(self._unshifted, start)

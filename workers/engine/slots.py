@@ -1,8 +1,7 @@
-"""Sequence ids: who runs under which, and what of the sequence before is still in the KV cache under it.
+"""Slots: llama.cpp's sequence ids, their running sequences, and the cells that ended sequences left.
 
-With one KV stream per sequence llama.cpp splits a batch into one pass for each run of consecutive, ascending sequence
-ids: gaps cost a pass each. So a newcomer gets a slot beside the running ones, and a gap that no newcomer filled for a
-while is closed by moving the highest sequence into it.
+With one KV stream per sequence, llama.cpp computes each run of consecutive sequence ids in a pass of its own. Every gap
+costs a pass. So a newcomer gets a slot beside the running ones, and the highest sequence moves into an old gap.
 """
 
 from collections.abc import Iterator
@@ -11,32 +10,31 @@ from dataclasses import dataclass, field
 from workers.engine.sequence import Sequence
 
 PATIENCE = 16
-"""Steps that a gap may stay open. A move copies a whole KV stream, which costs about as much as a few passes more;
-under load the next request fills the gap before that."""
+"""Steps that a gap may stay open. A move copies a whole KV stream, which costs about as much as a few more passes.
+Under load the next request fills the gap first."""
 
 
 @dataclass(slots=True)
 class Slot:
-    """One sequence id. `held` are the tokens whose cells it keeps of a sequence that has left it, computed with
-    `adapters`."""
+    """One sequence id."""
 
     id: int
     sequence: Sequence | None = None
-    held: list[int] = field(default_factory=list[int])
-    adapters: tuple[str, ...] = ()
-    used_at: int = 0
+    held: list[int] = field(default_factory=list[int])  # tokens whose cells the last sequence left
+    adapters: tuple[str, ...] = ()  # files with which its cells were computed
+    used_at: int = 0  # count of `take` calls when it was taken last
 
     @property
     def cached(self) -> list[int]:
-        """The tokens whose cells are computed, whoever they belong to."""
+        """The tokens whose cells a newcomer can use, of a running or of an ended sequence."""
         return self.held if self.sequence is None else self.sequence.reusable
 
 
 class Slots:
-    """A fixed number of slots; iteration gives the running sequences in ascending order of their slots."""
+    """A fixed number of slots. Iteration yields the running sequences in ascending order of their slots."""
 
     def __init__(self, capacity: int, *, consecutive: bool = True) -> None:
-        """`consecutive`: whether gaps between running ids cost anything, and are closed."""
+        """`consecutive`: whether gaps between running ids cost passes, and are closed."""
         self.all = [Slot(id) for id in range(capacity)]
         self._consecutive = consecutive
         self._steps_with_gap = 0
@@ -53,8 +51,10 @@ class Slots:
         return all(slot.sequence is not None for slot in self.all)
 
     def best_free(self) -> Slot:
-        """The free slot for a newcomer whose prompt nobody holds: one that keeps the running ids consecutive, and of
-        these the one used longest ago. Raises ValueError when all are taken."""
+        """Returns the free slot for a newcomer without a computed prefix. Raises ValueError when all are taken.
+
+        Slots beside the running ones go first, then the least recently used one.
+        """
         free = [slot for slot in self.all if slot.sequence is None]
         beside = [slot for slot in free if self._consecutive and self._touches_running(slot)]
         return min(beside or free, key=lambda slot: (slot.used_at, slot.id))
@@ -67,25 +67,24 @@ class Slots:
         slot.used_at = self._clock
 
     def release(self, sequence: Sequence) -> Slot:
-        """Frees the sequence's slot; its cells stay until somebody else needs the slot."""
+        """Frees the sequence's slot. Its cells stay until another sequence takes the slot."""
         slot = self.all[sequence.slot]
         slot.held, slot.sequence = slot.cached, None
         sequence.slot = -1
         return slot
 
     def idle(self) -> list[Slot]:
-        """Slots that hold cells of nobody's, the one used longest ago first."""
+        """Returns the slots with cells of ended sequences, the least recently used first."""
         return sorted((slot for slot in self.all if slot.held), key=lambda slot: slot.used_at)
 
     def old_gap(self) -> Slot | None:
-        """Called each step until it gives None: the lowest free slot between running ones, once there has been one for
-        longer than PATIENCE."""
+        """Returns the lowest gap, once there has been one for more than PATIENCE steps. Called each step until None."""
         gap = self._gap() if self._consecutive else None
         self._steps_with_gap = self._steps_with_gap + 1 if gap is not None else 0
         return gap if self._steps_with_gap > PATIENCE else None
 
     def move_highest(self, gap: Slot) -> int:
-        """Moves the highest running sequence into a gap. The slot that it leaves, and that keeps its cells."""
+        """Moves the highest running sequence into a gap. Returns the id of its old slot, which keeps its cells."""
         highest = max((slot for slot in self.all if slot.sequence is not None), key=lambda slot: slot.id)
         sequence = highest.sequence
         assert sequence is not None

@@ -3,44 +3,25 @@
 import codecs
 from collections.abc import Iterable
 
+from workers.engine.stop_strings import StopStrings
+
 
 class TextStream:
-    """The text of one sequence. Holds back what may still become part of a stop string."""
+    """The text of one sequence."""
 
     def __init__(self, stop: Iterable[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._stop = tuple(text for text in stop if text)
-        self._held = ""
-        self.stopped = False
+        self._stop = StopStrings(stop)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has ended the text. What follows it is dropped."""
+        return self._stop.matched
 
     def feed(self, piece: bytes) -> str:
-        """Text that is safe to send after `piece`. Sets `stopped` when a stop string is complete: the text ends
-        before it, and what follows is dropped."""
-        if self.stopped:
-            return ""
-        text = self._decoder.decode(piece)
-        if not self._stop:
-            return text
-        return self._match(self._held + text)
+        """Returns the text that is safe to send after `piece`."""
+        return "" if self.stopped else self._stop.feed(self._decoder.decode(piece))
 
     def end(self) -> str:
-        """What was held back and turned out to be no stop string. An unfinished character is dropped."""
-        held, self._held = self._held, ""
-        return "" if self.stopped else held
-
-    def _match(self, text: str) -> str:
-        found = [place for place in map(text.find, self._stop) if place >= 0]
-        if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)]
-        hold = max(_overlap(text, stop) for stop in self._stop)
-        self._held = text[len(text) - hold :]
-        return text[: len(text) - hold]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that is a beginning of `stop` (never all of it)."""
-    for length in range(min(len(stop) - 1, len(text)), 0, -1):
-        if text.endswith(stop[:length]):
-            return length
-    return 0
+        """Returns the text that was held back. An unfinished character is dropped."""
+        return self._stop.end()

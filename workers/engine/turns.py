@@ -1,10 +1,9 @@
-"""Whose turn it is, where sequences cannot share a decode: those with different LoRA adapters."""
+"""Turns: sequences with different LoRA adapters cannot share a decode."""
 
 from workers.engine.adapters import AdapterPaths
 
 STEPS_OF_A_TURN = 4
-"""A change of adapters makes llama.cpp plan its graph anew, so a group keeps the device for some steps; the others
-wait no longer than that for each of them."""
+"""Steps that a group keeps the device while others wait. A change of adapters makes llama.cpp plan its graph anew."""
 
 
 class Turns:
@@ -15,8 +14,10 @@ class Turns:
         self._steps = 0
 
     def next(self, waiting: list[AdapterPaths], *, stay: bool = False) -> AdapterPaths:
-        """The group that computes the next step, of those that want to: the same one where all else would have to wait,
-        `stay`. Called once a step."""
+        """Returns the group of the next step, one of `waiting`. Called once a step.
+
+        `stay` keeps the current group, because a change would have to wait.
+        """
         groups = sorted(set(waiting))
         if self._current in groups and (self._steps < STEPS_OF_A_TURN or len(groups) == 1 or stay):
             self._steps += 1

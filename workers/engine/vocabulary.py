@@ -1,4 +1,4 @@
-"""A model's vocabulary: token ids and their bytes."""
+"""A model's vocabulary."""
 
 import ctypes
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from workers.engine.llama import C
 
 PIECE_BYTES = 256
-"""Room for one token's text; longer ones are asked for again with the size that llama.cpp names."""
+"""Room for one token's text. A longer text makes llama.cpp return the size that it needs."""
 
 
 class Vocabulary:
@@ -21,11 +21,11 @@ class Vocabulary:
         self.end_of_generation = frozenset(t for t in range(self.size) if C.llama_vocab_is_eog(pointer, t))
 
     def piece(self, token: int) -> bytes:
-        """The bytes that `token` stands for: part of a UTF-8 character at times, empty for control tokens."""
-        known = self._pieces[token]
-        if known is None:
-            known = self._pieces[token] = self._read_piece(token)
-        return known
+        """Returns the bytes of a token: sometimes part of a UTF-8 character, empty for control tokens."""
+        piece = self._pieces[token]
+        if piece is None:
+            piece = self._pieces[token] = self._read_piece(token)
+        return piece
 
     def _read_piece(self, token: int) -> bytes:
         length = C.llama_token_to_piece(self.pointer, token, self._buffer, len(self._buffer), 0, False)

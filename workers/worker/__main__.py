@@ -11,7 +11,7 @@ from workers.worker.affinity import confine
 from workers.worker.worker import Worker
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long the thread that comes back from llama_decode waits for the interpreter at most; Python's default is 5 ms."""
+"""The longest time that a thread waits for the interpreter after llama_decode; Python's default is 5 ms."""
 
 
 def main() -> None:

@@ -10,8 +10,10 @@ log = get_logger()
 
 
 def confine(cpus: frozenset[int]) -> None:
-    """Moves this process to `cpus`: the threads that it has, and with them those that they will start. CPUs that are
-    not there are left out; without any the process stays where it is, with a warning."""
+    """Moves this process's threads to `cpus`; threads that they start inherit that.
+
+    Linux ignores CPUs that do not exist. If none exists, the process stays where it is, with a warning.
+    """
     try:
         for thread in psutil.Process().threads():
             os.sched_setaffinity(thread.id, cpus)

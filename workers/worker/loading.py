@@ -1,4 +1,4 @@
-"""From a StartWorker message to a model that serves: weights, contexts, and what else the model's files ask for."""
+"""Loads what a StartWorker message names: weights, contexts, projector and drafter."""
 
 import os
 from collections.abc import Callable
@@ -28,7 +28,7 @@ log = get_logger()
 
 
 class Loader:
-    """Loads one replica."""
+    """Loads the model of one replica."""
 
     def __init__(
         self,
@@ -38,8 +38,7 @@ class Loader:
         on_progress: Callable[[float], None],
         on_growth: Callable[[], None],
     ) -> None:
-        """`on_progress` hears the loaded fraction; `on_growth` is called when the replica has taken more memory later
-        on."""
+        """`on_progress` gets the loaded fraction. `on_growth` is called when the replica takes more memory later."""
         self._start = start
         self._spec, self._options = start.model, start.model.options
         self._settings = settings
@@ -48,8 +47,11 @@ class Loader:
         self._on_growth = on_growth
 
     def load(self) -> tuple[Model, Runner]:
-        """Raises LoadError. A model that embeds gets no context to generate in; one that generates gets its context
-        for embeddings when somebody asks for some."""
+        """Loads the model. Raises LoadError.
+
+        An embedding model gets no context that generates. A generating model gets its embedding context with the first
+        embedding request.
+        """
         use_numa(self._settings.numa)
         model = self._model(self._spec.model_path, *self._spec.split_paths)
         embedder = Embedder(partial(self._embedding_context, model), self._options.num_ctx, model.vocabulary.size)
@@ -147,8 +149,7 @@ class Loader:
         return self._settings.draft_tokens > 0 and self._settings.draft_rows > 0
 
     def _drafter(self, model: Model, context: Context) -> Drafter | None:
-        """Who guesses tokens, if anyone: the draft model that is given, which may be heads alone, or the model's own
-        heads."""
+        """Returns the given draft model, which may be heads alone, else the model's own heads, else None."""
         if not self._spec.draft_path:
             return self._heads(model, context) if model.heads else None
         self._engine_log.begin_context()
@@ -158,13 +159,13 @@ class Loader:
         if small.recurrent:
             log.warning("no drafts: a recurrent model cannot take back what it guessed", model=self._spec.name)
             return None
-        # a draft model is a smaller one, unless it is the heads that go with the very model
+        # a draft file with heads of the model's own sizes belongs to this model; any other is a smaller model
         if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
             return self._heads(small, context)
         return DraftModel(self._context(small), self._start.slots, model.vocabulary.size)
 
     def _heads(self, model: Model, context: Context) -> Heads | None:
-        """The heads in `model`, for the one that computes in `context`."""
+        """Returns the heads in `model`. They draft for the model of `context`."""
         settings = self._settings
         self._engine_log.begin_context()
         try:
@@ -191,6 +192,6 @@ class Loader:
 
     @property
     def _threads(self) -> int:
-        """More threads than cores would spin against each other."""
-        asked = min(self._options.num_thread, len(os.sched_getaffinity(0)))
-        return asked or self._settings.threads or usable_cores()
+        """llama.cpp's threads. More threads than cores would spin against each other."""
+        threads = min(self._options.num_thread, len(os.sched_getaffinity(0)))
+        return threads or self._settings.threads or usable_cores()

@@ -18,7 +18,8 @@ from workers.engine.sequence import FinishReason, Sequence
 log = get_logger()
 
 HIGH_WATER = 100_000
-"""Frames kept for a gateway that does not read: minutes of output. A dead one's requests are cancelled long before."""
+"""Frames kept for a gateway that does not read: minutes of output. The scheduler cancels a dead gateway's requests long
+before."""
 
 REASONS = {
     FinishReason.STOP: pb.FINISH_REASON_STOP,
@@ -29,7 +30,7 @@ REASONS = {
 
 
 def finished(request: Sequence | EmbeddingJob) -> pb.Finished:
-    """How a request ended, for its gateway and for the scheduler."""
+    """The message that tells a gateway and the scheduler how a request ended."""
     reason = request.finish or FinishReason.CANCELLED
     return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=request.invalid)
 
@@ -50,13 +51,13 @@ class Outbox:
     """One PUSH socket for each gateway, connected at its first frame."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", spell: Callable[[int], bytes]) -> None:
-        """`spell` gives the bytes of a token."""
+        """`spell` returns the bytes of a token."""
         self._context = context
         self._spell = spell
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
 
     def send(self, outputs: Collection[Output]) -> None:
-        """Sends what one step gave. Never blocks."""
+        """Sends the outputs of one step. Never blocks."""
         frames: defaultdict[str, wire.TokenFrame] = defaultdict(wire.TokenFrame)
         for output in outputs:
             piece = frames[output.request.gateway].pieces.add()
@@ -74,10 +75,10 @@ class Outbox:
         piece.tokens.extend(output.tokens)
         piece.text = output.text
         if output.logprobs:
-            piece.logprobs.extend([self._logprobs(told) for told in output.logprobs])
+            piece.logprobs.extend([self._logprobs(token) for token in output.logprobs])
 
-    def _logprobs(self, told: TokenLogprobs) -> wire.TokenLogprob:
-        return wire.TokenLogprob(picked=self._logprob(told.picked), top=[self._logprob(one) for one in told.top])
+    def _logprobs(self, token: TokenLogprobs) -> wire.TokenLogprob:
+        return wire.TokenLogprob(picked=self._logprob(token.picked), top=[self._logprob(one) for one in token.top])
 
     def _logprob(self, one: Logprob) -> wire.Logprob:
         return wire.Logprob(token=one.token, piece=self._spell(one.token), logprob=one.logprob)

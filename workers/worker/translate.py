@@ -1,17 +1,21 @@
-"""From the wire to the engine: a request as the worker runs it."""
+"""Between the wire and the engine: requests as the worker runs them, and its counters as messages."""
+
+from dataclasses import asdict, fields
 
 from google.protobuf.message import DecodeError
 
+from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.embedding import EmbeddingJob
 from workers.engine.media import Segment
+from workers.engine.runner import Runner
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
 
 
 def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
-    """The engine's view of a request. A Work that does not parse becomes a sequence with an empty prompt, which the
-    engine refuses."""
+    """Makes the engine's request. A Work that does not parse becomes a sequence with an empty prompt, which the engine
+    refuses."""
     try:
         work = wire.Work.FromString(run.work)
     except DecodeError:
@@ -23,27 +27,12 @@ def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
 
 
 def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
-    """A request that generates."""
-    asked = work.sampling
+    """Makes a request that generates."""
     return Sequence(
         key=key,
         gateway=gateway,
         prompt=list(work.prompt),
-        sampling=SamplingParams(
-            temperature=asked.temperature,
-            top_k=asked.top_k,
-            top_p=asked.top_p,
-            min_p=asked.min_p,
-            typical_p=asked.typical_p,
-            repeat_last_n=asked.repeat_last_n,
-            repeat_penalty=asked.repeat_penalty,
-            presence_penalty=asked.presence_penalty,
-            frequency_penalty=asked.frequency_penalty,
-            seed=asked.seed,
-            mirostat=asked.mirostat,
-            mirostat_tau=asked.mirostat_tau,
-            mirostat_eta=asked.mirostat_eta,
-        ),
+        sampling=sampling_of(work.sampling),
         num_predict=work.num_predict,
         num_keep=work.num_keep,
         shift=work.shift,
@@ -56,3 +45,14 @@ def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
         adapters=tuple(work.adapter_paths),
         draft_tokens=work.draft_tokens if work.HasField("draft_tokens") else None,
     )
+
+
+def sampling_of(sampling: wire.Sampling) -> SamplingParams:
+    """The message's fields: both sides name them alike."""
+    return SamplingParams(**{field.name: getattr(sampling, field.name) for field in fields(SamplingParams)})
+
+
+def stats_of(runner: Runner) -> pb.WorkerStats:
+    """The load of now, and all counters."""
+    load = {"slots_busy": runner.slots_busy, "waiting": runner.waiting, "cells_used": runner.cells_used}
+    return pb.WorkerStats(**load, **asdict(runner.counters))

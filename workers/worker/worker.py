@@ -1,4 +1,4 @@
-"""A worker between its sockets and its engine."""
+"""The worker's loop: messages from the scheduler into the engine, outputs to gateways and scheduler."""
 
 import sys
 import time
@@ -8,10 +8,10 @@ import zmq
 from google.protobuf.message import DecodeError
 
 from remuda.devices import device_names
+from remuda.durations import seconds
 from remuda.endpoints import Endpoints
 from remuda.logs import get_logger
 from remuda.settings import Settings
-from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.engine.embedding import EmbeddingJob
 from workers.engine.llama import LoadError
@@ -21,16 +21,16 @@ from workers.engine.runner import Output, Runner
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.worker.loading import Loader
 from workers.worker.outbox import Outbox, finished
-from workers.worker.translate import request_of
+from workers.worker.translate import request_of, stats_of
 
 log = get_logger()
 
 IDLE_POLL_MS = 1
-"""Pause where nothing can be computed yet, though requests are there: they are being prepared."""
+"""Pause between two steps while all requests are still being prepared."""
 
 
 class Worker:
-    """Between the sockets and the engine."""
+    """One process's sockets and its runner."""
 
     def __init__(self, start: wire.StartWorker, settings: Settings) -> None:
         self._start = start
@@ -38,7 +38,7 @@ class Worker:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._scheduler = context.socket(zmq.DEALER)
         self._scheduler.setsockopt(zmq.IDENTITY, f"worker:{start.worker}".encode())
-        self._scheduler.linger = 1000  # milliseconds: the last words of a failed load must get out
+        self._scheduler.linger = 1000  # milliseconds: the message about a failed load must leave
         self._scheduler.connect(Endpoints.from_environment().uplink)
         self._context = context
         self._engine_log = EngineLog(verbose=settings.debug > 0)
@@ -47,7 +47,7 @@ class Worker:
     def run(self) -> None:
         """Loads the model and serves it until the process is killed."""
         try:
-            model, self._replica = self._load()
+            model, self._runner = self._load()
         except LoadError as error:
             reason = self._engine_log.explain(str(error))
             log.error("model not loaded", error=reason)
@@ -55,10 +55,11 @@ class Worker:
             self._context.destroy(linger=1000)
             sys.exit(1)
         self._outbox = Outbox(self._context, model.vocabulary.piece)
+        self._runner.bind(self._meanwhile)
         self._say_ready()
         while True:
-            self._receive(blocking=not self._replica.busy)
-            if not self._replica.step(self._meanwhile):
+            self._receive(blocking=not self._runner.busy)
+            if not self._runner.step():
                 self._scheduler.poll(IDLE_POLL_MS)
 
     # ---- loading ----
@@ -67,13 +68,13 @@ class Worker:
         """Raises LoadError."""
         began = time.monotonic()
         loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
-        model, replica = loader.load()
-        spec, seconds = self._start.model, round(time.monotonic() - began, 3)
-        log.info("model loaded", model=spec.name, device=device_names(self._start.placement.devices), seconds=seconds)
-        return model, replica
+        model, runner = loader.load()
+        spec, elapsed = self._start.model, round(time.monotonic() - began, 3)
+        log.info("model loaded", model=spec.name, device=device_names(self._start.placement.devices), seconds=elapsed)
+        return model, runner
 
     def _progress_reporter(self) -> Callable[[float], None]:
-        """llama.cpp reports for every tensor; the scheduler hears of every whole per cent."""
+        """Returns a callback that reports whole per cents; llama.cpp calls it for every tensor."""
         last = -1
 
         def report(fraction: float) -> None:
@@ -93,16 +94,14 @@ class Worker:
             size_vram=memory.vram,
             model=self._start.model,
             placement=self._start.placement,
-            active=[
-                wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._replica.alive()
-            ],
+            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._runner.alive()],
         )
         self._send(wire.Uplink(worker_ready=ready))
 
     # ---- serving ----
 
     def _meanwhile(self, outputs: Collection[Output]) -> None:
-        """What happens while a step computes: the last step's output leaves, messages come in."""
+        """Sends the last step's outputs and handles messages, while the next step computes."""
         self._outbox.send(outputs)
         for output in outputs:
             if output.ended:
@@ -111,7 +110,7 @@ class Worker:
         self._report()
 
     def _receive(self, *, blocking: bool) -> None:
-        """Handles all messages that are there. Blocking waits for one, at most until the next report is due."""
+        """Handles all messages that have arrived. `blocking` waits for one until the next report is due."""
         if blocking:
             self._report()
             self._scheduler.poll(max(int((self._next_stats - time.monotonic()) * 1000), 1))
@@ -124,9 +123,9 @@ class Worker:
     def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "run":
-                self._replica.add(request_of(message.run))
+                self._runner.add(request_of(message.run))
             case "cancel":
-                self._replica.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
+                self._runner.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
             case "identify":
                 self._say_ready()
             case other:
@@ -142,23 +141,8 @@ class Worker:
         now = time.monotonic()
         if now < self._next_stats:
             return
-        self._next_stats = now + self._settings.stats_interval_ns / 1e9
-        replica, counters = self._replica, self._replica.counters
-        stats = pb.WorkerStats(
-            slots_busy=replica.slots_busy,
-            waiting=replica.waiting,
-            cells_used=replica.cells_used,
-            prefill_tokens=counters.prefill_tokens,
-            decode_tokens=counters.decode_tokens,
-            decode_steps=counters.decode_steps,
-            cached_tokens=counters.cached_tokens,
-            drafted_tokens=counters.drafted_tokens,
-            accepted_tokens=counters.accepted_tokens,
-            preemptions=counters.preemptions,
-            parked_bytes=counters.parked_bytes,
-            parked_states=counters.parked_states,
-        )
-        self._send(wire.Uplink(worker_stats=stats))
+        self._next_stats = now + seconds(self._settings.stats_interval_ns)
+        self._send(wire.Uplink(worker_stats=stats_of(self._runner)))
 
     def _send(self, message: wire.Uplink) -> None:
         self._scheduler.send(message.SerializeToString())

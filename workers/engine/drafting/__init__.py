@@ -1,1 +1,1 @@
-"""Speculation: tokens that may come next are guessed cheaply and verified together, in one decode."""
+"""Speculation: guesses the next tokens cheaply, and verifies them together in one decode."""

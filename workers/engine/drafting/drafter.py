@@ -1,4 +1,4 @@
-"""Who guesses tokens with a model."""
+"""What the engine needs of a model that drafts."""
 
 from typing import Protocol
 
@@ -7,20 +7,22 @@ from workers.engine.sequence import Sequence
 
 
 class Drafter(Protocol):
-    """Guesses for many sequences at once."""
+    """Drafts tokens for many sequences at once, by a draft model or by the model's own heads."""
 
     token_cost: float
-    """Nanoseconds that it takes to catch up with one token of a prompt, of late; 0 = unknown, or nothing."""
+    """Nanoseconds to catch up with one prompt token, a running average; 0 = unknown, or no cost."""
 
     def catch_up(self, sequences: list[Sequence], room: int) -> list[Sequence]:
-        """Computes what it has not seen of these, which have no media and come in ascending slots; streams can wait for
-        `room` tokens. Those that it can draft for now."""
+        """Computes at most `room` tokens that it lacks, and returns the sequences that are complete.
+
+        The sequences have no media, and come in ascending order of their slots.
+        """
         ...
 
     def draft(self, sequences: list[Sequence], limits: list[int]) -> None:
-        """Sets the draft of each sequence that it has caught up with, of at most so many tokens, more than none."""
+        """Sets the drafts of complete sequences. Each limit is in tokens, one at least."""
         ...
 
     def follow(self, plan: Plan) -> None:
-        """Sees a step that was computed and whose tokens were taken; before the next one is."""
+        """Learns of a computed step, after its tokens are appended and before the next step."""
         ...

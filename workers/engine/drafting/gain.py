@@ -1,7 +1,7 @@
-"""How many tokens to draft: as many as give the most tokens per second, by measurement.
+"""How many tokens to draft: the number that gives the most tokens per second, by measurement.
 
-What a longer batch costs depends on the device, the number of streams and the length of their contexts, so it is not
-modelled: each length is tried now and then, and the best one used.
+The cost of a longer batch depends on the device, the number of streams and the length of their contexts. There is no
+model of it: each length is tried now and then, and the best one used.
 """
 
 from dataclasses import dataclass, field
@@ -9,48 +9,48 @@ from dataclasses import dataclass, field
 from workers.engine.pace import bucket, smooth
 
 LENGTHS = (0, 1, 2, 4, 8)
-"""Tokens per draft that are tried."""
+"""Tokens of a draft. Each of these lengths is tried."""
 
 MARGIN = 1.1
-"""How much faster than plain steps drafts must be: measured times are noisy, and a plain step is the safe one."""
+"""Drafts must be so much faster than plain steps: measured times are noisy, and a plain step is safe."""
 
 PROBE_EVERY = 64
-"""Steps between two tries of a length that is not the best known: what tries cost stays within a few per cent."""
+"""Steps between two tries of other lengths than the best one: tries cost a few per cent at most."""
 
 
 @dataclass(slots=True)
 class _Rates:
-    """Tokens per nanosecond of each length, of late; 0 = not tried."""
+    """The measurements for one number of streams."""
 
-    rates: dict[int, float] = field(default_factory=dict[int, float])
-    steps: int = 0
+    rates: dict[int, float] = field(default_factory=dict[int, float])  # tokens per nanosecond, by the length
+    steps: int = 0  # with the best length
 
 
 class Gain:
-    """Learns how fast each draft length is, for each number of streams."""
+    """Learns the speed of each draft length, for each number of streams."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Rates] = {}
+        self._by_streams: dict[int, _Rates] = {}
         self._probe = 0
 
     def length(self, streams: int, limit: int) -> int:
-        """Tokens to draft for each of `streams` sequences now, at most `limit`."""
-        known = self._of(streams)
+        """Returns the tokens to draft for each of `streams` sequences now, at most `limit`."""
+        measured = self._of(streams)
         lengths = [length for length in LENGTHS if length <= limit]
-        new = next((length for length in lengths if length not in known.rates), None)
-        if new is not None:
-            return new
-        known.steps += 1
-        if known.steps % PROBE_EVERY == 0:
+        untried = next((length for length in lengths if length not in measured.rates), None)
+        if untried is not None:
+            return untried
+        measured.steps += 1
+        if measured.steps % PROBE_EVERY == 0:
             self._probe += 1
             return lengths[self._probe % len(lengths)]
-        best = max(lengths, key=lambda length: known.rates[length])
-        return best if known.rates[best] > MARGIN * known.rates[0] else 0
+        best = max(lengths, key=lambda length: measured.rates[length])
+        return best if measured.rates[best] > MARGIN * measured.rates[0] else 0
 
     def observe(self, streams: int, length: int, tokens: int, elapsed_ns: int) -> None:
-        """Takes a step that gave `tokens` to `streams` sequences with drafts of `length`, 0 = none."""
+        """Learns from a step that gave `tokens` to `streams` sequences with drafts of `length`; 0 = no drafts."""
         rates = self._of(streams).rates
         rates[length] = smooth(rates.get(length, 0.0), tokens / max(elapsed_ns, 1))
 
     def _of(self, streams: int) -> _Rates:
-        return self._known.setdefault(bucket(streams), _Rates())
+        return self._by_streams.setdefault(bucket(streams), _Rates())

@@ -1,11 +1,10 @@
 """Whether a GGUF file has multi-token prediction heads that llama.cpp can run.
 
-That is asked before the model is loaded: llama.cpp fails to load heads that are not there, though the metadata may
-speak of them, and aborts the process over heads that its graph does not fit.
+The answer is needed before the load. llama.cpp fails on missing heads, which the metadata may still name, and aborts
+the process over heads that do not fit its graph.
 """
 
 import ctypes
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,11 +26,11 @@ ARCHITECTURES: dict[str, tuple[str, ...]] = {
     "qwen35moe": (EXPERTS,),
     "step35": (),
 }
-"""Those whose heads llama.cpp has a graph for, with the tensors that it wants beside HEAD: with others it would run the
-whole model in their place. qwen3next is not among them, since llama.cpp cannot take back its wrong drafts."""
+"""Architectures whose heads llama.cpp has a graph for, with the tensors that it needs beside HEAD. For any other it
+would run the whole model instead. qwen3next is missing, because llama.cpp cannot take back its wrong drafts."""
 
 HEAD = ("nextn.eh_proj", "nextn.enorm", "nextn.hnorm")
-"""Tensors of every head. The first one joins the hidden state and the token, and makes a layer a head."""
+"""Tensors of every head. The first one joins the hidden state and the token, and marks a layer as a head."""
 
 SEVERAL = frozenset({"hy_v3", "mimo2", "step35"})
 """Architectures that may have more than one head."""
@@ -47,7 +46,7 @@ class _Params(ctypes.Structure):
 
 
 def _bind(name: str, result: Any, *arguments: Any) -> Any:
-    """A function of gguf.h. It is in ggml's library, which libllama's handle leads to."""
+    """Binds a function of gguf.h. libllama's handle also finds ggml's library, which has it."""
     return ctypes.CFUNCTYPE(result, *arguments)((name, C._lib))
 
 
@@ -61,8 +60,8 @@ _tensor_count = _bind("gguf_get_n_tensors", ctypes.c_int64, ctypes.c_void_p)
 _tensor_name = _bind("gguf_get_tensor_name", ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
 
 
-def has_heads(paths: Sequence[str]) -> bool:
-    """Whether these files, of one model, have heads. False, too, where one cannot be read."""
+def has_heads(paths: list[str]) -> bool:
+    """Whether the files of one model have heads that llama.cpp can run. Returns False for an unreadable file, too."""
     with ExitStack() as stack:
         files: list[Any] = []
         for path in paths:
@@ -77,13 +76,13 @@ def has_heads(paths: Sequence[str]) -> bool:
 
 
 def _can_run(architecture: str, names: set[str], *, announced: int) -> bool:
-    """`names` are the tensors', `announced` the heads that the metadata speaks of."""
+    """`names` are those of the tensors; `announced` is the number of heads in the metadata."""
     marker = f"{HEAD[0]}.weight"
     heads = [name.removesuffix(marker) for name in names if name.endswith(marker)]
     if architecture not in ARCHITECTURES or len(heads) != announced:
         return False
-    wanted = [f"{head}{tensor}.weight" for head in heads for tensor in (*HEAD, *ARCHITECTURES[architecture])]
-    return names.issuperset(wanted) and (len(heads) == 1 or (bool(heads) and architecture in SEVERAL))
+    required = [f"{head}{tensor}.weight" for head in heads for tensor in (*HEAD, *ARCHITECTURES[architecture])]
+    return names.issuperset(required) and (len(heads) == 1 or (bool(heads) and architecture in SEVERAL))
 
 
 def _architecture(file: Any) -> str:

@@ -1,7 +1,7 @@
-"""Hidden states: what a model's trunk hands to its multi-token prediction heads.
+"""Hidden states: the input of multi-token prediction heads, computed by the model's trunk.
 
-The functions for that are in llama-ext.h, llama.cpp's staging ground for its C API, and in no stable binding. Where a
-build lacks them there are no drafts by heads, and all else works.
+Their functions are in llama-ext.h, the staging ground of llama.cpp's C API, and in no stable binding. A build without
+them makes no drafts by heads; all else works.
 """
 
 import importlib
@@ -15,25 +15,26 @@ from numpy.typing import NDArray
 def _load() -> ModuleType | None:
     try:
         return importlib.import_module("llama_cpp.llama_cpp_ext")
-    except (ImportError, AttributeError):  # the module, or a function that it binds
+    except (ImportError, AttributeError):  # the module is missing, or a function that it binds
         return None
 
 
 _EXTENSION: Any = _load()
 
 AVAILABLE = _EXTENSION is not None
-"""Whether this build hands out hidden states."""
+"""Whether this build returns hidden states."""
 
 
 class HiddenStates:
-    """What a context's decodes leave of hidden states beside the logits."""
+    """The hidden states that the decodes of a context leave beside the logits."""
 
     def __init__(self, context: Any, size: int, *, wanted_only: bool) -> None:
-        """Of rows that want logits only, or of all rows. Each state has `size` numbers."""
+        """`wanted_only` leaves states of rows with logits only, otherwise of all rows. A state has `size` numbers."""
         self._context = context
         self._size = size
         _EXTENSION.llama_set_embeddings_nextn(context, True, wanted_only)
 
     def rows(self, count: int) -> NDArray[np.float32]:
-        """Those of the last decode, (count, size), in the order of its rows; valid until the next one."""
+        """Returns the states of the last decode, (count, size), in the order of its rows. The next decode overwrites
+        them."""
         return np.ctypeslib.as_array(_EXTENSION.llama_get_embeddings_nextn(self._context), (count, self._size))

@@ -1,16 +1,16 @@
-"""What is known about drafting for one sequence."""
+"""The drafting state of one sequence."""
 
 from dataclasses import dataclass, field
 
 from workers.engine.drafting.lookup import Lookup
 
 LONGEST_REST = 64
-"""Steps without a draft after many useless ones: long enough to cost nothing, short enough to notice a change."""
+"""Most steps without a draft after useless ones: many enough to cost nothing, few enough to notice a change."""
 
 
 @dataclass(slots=True)
 class DraftState:
-    """After a draft of which nothing was right, the sequence rests for a step; after each further one twice as long."""
+    """A sequence rests for a step after a useless draft, and twice as long after each further one."""
 
     lookup: Lookup = field(default_factory=Lookup)
     _misses: int = 0
@@ -22,6 +22,6 @@ class DraftState:
         return self._rest < 0
 
     def learn(self, accepted: int) -> None:
-        """Takes how many tokens of a draft were right."""
+        """Learns how many tokens of a draft were right."""
         self._misses = 0 if accepted else self._misses + 1
         self._rest = min(2**self._misses - 1, LONGEST_REST) if self._misses else 0

@@ -1,5 +1,7 @@
-"""Images and sounds in prompts, by llama.cpp's mtmd: a projector encodes them beside the steps, and the engine puts
-the embeddings in the KV cache where their cells stand in the prompt.
+"""Images and sounds in prompts, by llama.cpp's mtmd.
+
+A projector encodes them beside the steps. The engine puts their embeddings into the KV cache, at their cells' places in
+the prompt.
 """
 
 from workers.engine.media.cells import cell_numbers

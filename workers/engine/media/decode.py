@@ -11,9 +11,12 @@ from workers.engine.rows import pointer_to
 
 
 def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, sequence: int) -> int:
-    """Computes some cells of a span, by their places in it, and no logits. They must fit into one batch of `context`,
-    llama.cpp's; of a chunk that is `whole` they must be all. `position` is llama.cpp's of the span's start. 0 = done,
-    1 = no room in the KV cache, 2 = aborted, negative = failed."""
+    """Computes some cells of a span, without logits. 0 = done, 1 = no room in the KV cache, 2 = aborted, negative =
+    failed.
+
+    `context` is llama.cpp's pointer, `cells` the places in the span, `position` llama.cpp's position of its start. The
+    cells must fit into one batch; a `whole` chunk needs all of them at once.
+    """
     chunk, count = span.chunk, len(cells)
     places = np.ascontiguousarray(chunk.places.at(position)[:, cells.start : cells.stop])
     sequences, ones, no_logits = np.full(count, sequence, np.int32), np.ones(count, np.int32), np.zeros(count, np.int8)

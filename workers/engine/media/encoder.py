@@ -1,7 +1,7 @@
-"""Encodes the media of prompts in a thread of its own, so that no stream waits for an image."""
+"""Encodes the media of prompts in a thread, so that no stream waits for an image."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from workers.engine.media.cache import EncodedMedia
@@ -10,23 +10,23 @@ from workers.engine.media.prompt import Chunk, MediaPrompt, Segment
 
 
 class MediaEncoder:
-    """One projector's thread, and what it has encoded."""
+    """One projector, its thread, and the cache of encoded media."""
 
     def __init__(self, projector: Projector, cache_bytes: int) -> None:
         self.projector = projector
         self._cache = EncodedMedia(cache_bytes)
         self._thread = ThreadPoolExecutor(1, "media")
 
-    def prepare(self, segments: Sequence[Segment], tail: Sequence[int]) -> Future[MediaPrompt]:
-        """The prompt of all segments and the `tail` of tokens after them. The future raises MediaError; one that is
-        cancelled while it waits is never encoded."""
+    def prepare(self, segments: Iterable[Segment], tail: list[int]) -> Future[MediaPrompt]:
+        """Makes the prompt of all segments and the `tail` of tokens after them. The future raises MediaError.
+        Cancelling a waiting future saves the work."""
         return self._thread.submit(self._prepare, segments, tail)
 
     def close(self) -> None:
-        """Ends the thread; what waits is cancelled."""
+        """Ends the thread and cancels waiting prompts."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _prepare(self, segments: Sequence[Segment], tail: Sequence[int]) -> MediaPrompt:
+    def _prepare(self, segments: Iterable[Segment], tail: list[int]) -> MediaPrompt:
         prompt = MediaPrompt()
         for segment in segments:
             prompt.extend(segment.tokens)
@@ -35,7 +35,7 @@ class MediaEncoder:
         prompt.extend(tail)
         return prompt
 
-    def _chunks(self, media: bytes) -> Sequence[Chunk]:
+    def _chunks(self, media: bytes) -> tuple[Chunk, ...]:
         digest = hashlib.sha256(media).digest()
         chunks = self._cache.get(digest)
         if chunks is None:

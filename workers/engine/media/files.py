@@ -1,6 +1,6 @@
 """Reads image and sound files that clients send.
 
-llama.cpp would read them itself, but it takes a file's word for its size, and starts ffmpeg on what it does not know.
+llama.cpp would read them itself, but it trusts the size in a file's header, and starts ffmpeg on unknown formats.
 """
 
 import io
@@ -16,17 +16,17 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM")
 SOUND_FORMATS = ("WAV", "WAVEX", "FLAC", "MP3", "MPEG")
 SOUND_MARKS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa", b"\xff\xe3", b"\xff\xe2")
 SAMPLE_RATES = range(4_000, 96_001)
-"""Hertz. llama.cpp brings a sound to the rate that the model wants: of one sample a second it would make thousands."""
+"""Hertz. llama.cpp resamples to the model's rate: one sample a second would become thousands."""
 BLOCK_SAMPLES = 1 << 20
 
 
 class MediaError(Exception):
-    """A file that cannot be used, in a sentence for who sent it."""
+    """A file that cannot be used. The text is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What a file may unfold to."""
+    """The largest contents that a file may have."""
 
     pixels: int
     sound_seconds: int
@@ -34,7 +34,7 @@ class MediaLimits:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Its pixels row by row, three bytes each."""
+    """An image: `rgb` has three bytes for each pixel, row by row."""
 
     width: int
     height: int
@@ -68,7 +68,7 @@ def _read_picture(blob: bytes, pixels: int) -> Picture:
             return Picture(width, height, _rgb(image))
     except MediaError:
         raise
-    except Exception as error:  # the decoders raise whatever a broken file leads them to
+    except Exception as error:  # the decoders raise any exception on a broken file
         raise MediaError("the image could not be decoded: it is damaged, or of a format that is not known") from error
 
 
@@ -96,8 +96,8 @@ def _read_sound(blob: bytes, seconds: int) -> Sound:
 
 
 def _one_channel(file: Any, limit: int) -> NDArray[np.float32]:
-    """The mean of all channels, of more than `limit` samples the beginning. Read in blocks: a small file may have a
-    thousand channels of silence."""
+    """Reads the mean of all channels, a little more than `limit` samples at most. Blocks bound the memory: a small file
+    may have a thousand channels of silence."""
     blocks: list[NDArray[np.float32]] = []
     frames = max(BLOCK_SAMPLES // file.channels, 1)
     while sum(map(len, blocks)) <= limit:
@@ -109,7 +109,7 @@ def _one_channel(file: Any, limit: int) -> NDArray[np.float32]:
 
 
 def wav_of(sound: Sound) -> bytes:
-    """The sound as a file that says the truth about itself."""
+    """Writes the sound as a file with a correct header."""
     file = io.BytesIO()
     cast(Any, soundfile).write(file, sound.samples, sound.rate, format="WAV", subtype="FLOAT")
     return file.getvalue()

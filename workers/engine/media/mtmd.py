@@ -1,5 +1,6 @@
-"""llama.cpp's multimodal C API (mtmd), as the pinned llama-cpp-python binds it; its functions are documented in mtmd.h
-and mtmd-helper.h. Only the modules of this folder use it, and the engine's log.
+"""llama.cpp's multimodal C API (mtmd), as the pinned llama-cpp-python binds it.
+
+mtmd.h and mtmd-helper.h document its functions. Only this folder's modules and the engine's log use it.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Between a prompt's tokens and llama.cpp's positions: they differ after media that take fewer positions than cells."""
+"""Maps a prompt's tokens to llama.cpp's positions. They differ after media that have fewer positions than cells."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 
 from workers.engine.media.prompt import MediaSpan
@@ -12,8 +12,8 @@ class Positions:
 
     __slots__ = ("_saved", "_starts", "spans")
 
-    def __init__(self, spans: Sequence[MediaSpan] = ()) -> None:
-        """The spans come in the order of their starts."""
+    def __init__(self, spans: Iterable[MediaSpan] = ()) -> None:
+        """`spans` come in the order of their starts."""
         self.spans = tuple(spans)
         self._starts = [span.start for span in self.spans]
         self._saved = [0, *accumulate(span.cells - span.positions for span in self.spans)]
@@ -23,8 +23,8 @@ class Positions:
         return bool(self.spans)
 
     def of(self, index: int) -> int:
-        """llama.cpp's position of the token at that index, which may be one past the last. An index inside of a span
-        has none of its own: it gives the span's first."""
+        """Returns llama.cpp's position of the token at `index`, which may be one past the last. Every index in a span
+        gives the span's first position."""
         if not self.spans:
             return index
         before = bisect_right(self._starts, index)
@@ -33,13 +33,13 @@ class Positions:
         return index - self._saved[before]
 
     def cut(self, length: int) -> int:
-        """The greatest length, at most the given one, that ends inside of no span."""
+        """Returns the greatest length up to `length` that ends inside no span."""
         before = bisect_left(self._starts, length)
         if before and length < self.spans[before - 1].end:
             return self._starts[before - 1]
         return length
 
     def span_at(self, index: int) -> MediaSpan | None:
-        """The span that has that index."""
+        """Returns the span that contains `index`."""
         before = bisect_right(self._starts, index)
         return self.spans[before - 1] if before and index < self.spans[before - 1].end else None

@@ -1,4 +1,4 @@
-"""A projector file (mmproj): makes embeddings of images and sounds."""
+"""A projector (mmproj file) makes embeddings of images and sounds."""
 
 import ctypes
 import weakref
@@ -18,32 +18,32 @@ from workers.engine.media.prompt import Chunk, MediaChunk, Places, TextChunk
 from workers.engine.model import Model
 
 SHORTEST_SOUND_S = 0.1
-"""Silence is added to less: of too few samples llama.cpp makes nothing, or fails as a whole."""
+"""Shorter sounds are padded with silence: llama.cpp fails on too few samples."""
 
 ANY_NUMBER = -1
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectorOptions:
-    """How to load a projector, and what it accepts. `batch_tokens` are rows of a batch at most."""
+    """How to load a projector, and what it accepts."""
 
     path: str
     threads: int
-    batch_tokens: int
+    batch_tokens: int  # rows of a batch at most
     limits: MediaLimits
     use_gpu: bool = True
     flash_attention: bool | None = None
 
 
 class Projector:
-    """A loaded projector. One thread at a time encodes."""
+    """A loaded projector. Only one thread at a time may encode."""
 
     def __init__(self, model: Model, options: ProjectorOptions) -> None:
         """Raises LoadError when the file cannot be loaded or does not fit the model."""
         self._options = options
         self.pointer: Any = _load(model, options, max_image_tokens=ANY_NUMBER)
         if M.mtmd_decode_use_non_causal(self.pointer, None):
-            # an image whose cells look at each other is computed in one batch: it must not have more of them
+            # cells that attend to each other need one batch, so an image must not have more than that
             M.mtmd_free(self.pointer)
             self.pointer = _load(model, options, max_image_tokens=options.batch_tokens)
         self._width: int = C.llama_model_n_embd_inp(model.pointer)
@@ -52,7 +52,7 @@ class Projector:
         weakref.finalize(self, M.mtmd_free, self.pointer).atexit = False
 
     def encode(self, blob: bytes, digest: bytes) -> tuple[Chunk, ...]:
-        """The chunks of an image or sound file, `digest` standing for its content. Raises MediaError."""
+        """Returns the chunks of an image or sound file. `digest` stands for its content. Raises MediaError."""
         medium = read_medium(blob, self._options.limits)
         self._check_kind(medium)
         with self._tokenized(medium) as chunks:
@@ -119,7 +119,7 @@ class Projector:
         if not M.mtmd_decode_use_mrope(self.pointer):
             return Places(np.arange(cells, dtype=np.int32)[np.newaxis], np.ones((1, cells), np.int32))
         image = M.mtmd_input_chunk_get_tokens_image(chunk)
-        if not image:  # a sound, which has time alone
+        if not image:  # a sound has a time, but no row and column
             return Places(np.tile(np.arange(cells, dtype=np.int32), (4, 1)), np.ones((4, cells), np.int32))
         at_zero = _image_places(image, cells, 0)
         return Places(at_zero, _image_places(image, cells, 1) - at_zero)
@@ -145,7 +145,7 @@ def _text_tokens(chunk: Any) -> tuple[int, ...]:
 
 
 def _image_places(image: Any, cells: int, position: int) -> NDArray[np.int32]:
-    """In the order in which llama.cpp takes them: (time, row, column, unused) by cells."""
+    """Returns an array (4, cells) in llama.cpp's order: time, row, column, unused."""
     places = (M.mtmd_decoder_pos * cells)()
     M.mtmd_helper_image_get_decoder_pos(image, position, places)
     return np.array([(place.t, place.y, place.x, place.z) for place in places], np.int32).T

@@ -1,4 +1,4 @@
-"""What a prompt with media is made of, before and after its media are encoded."""
+"""A prompt with media: its parts before and after its media are encoded."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from workers.engine.media.cells import cell_numbers
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a prompt: tokens, and an image or sound file after them."""
+    """A part of a prompt: tokens, then the content of an image or sound file."""
 
     tokens: tuple[int, ...]
     media: bytes
@@ -20,33 +20,33 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """Tokens that the model wants around its media, as the marks where an image begins and ends."""
+    """Tokens that the model needs around its media, such as the marks where an image begins and ends."""
 
     tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """The positions of each cell: one, or with M-RoPE four (time, row, column, and one that is not in use)."""
+    """The positions of each cell: one, or four with M-RoPE (time, row, column, unused)."""
 
-    at_zero: NDArray[np.int32]  # (positions of a cell, cells), of a chunk that begins at position 0
-    moves: NDArray[np.int32]  # the same shape; by how much they move for each position that the chunk begins later
+    at_zero: NDArray[np.int32]  # (positions of a cell, cells) of a chunk that begins at position 0
+    moves: NDArray[np.int32]  # the same shape: the change for each position that the chunk begins later
 
     def at(self, position: int) -> NDArray[np.int32]:
-        """Those of a chunk that begins at `position`."""
+        """Returns the positions of a chunk that begins at `position`."""
         return self.at_zero + position * self.moves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaChunk:
-    """A piece of an image or a sound, encoded."""
+    """An encoded piece of an image or a sound."""
 
     key: bytes  # stands for the content
     cells: int  # in the KV cache
-    positions: int  # by which it moves what follows; fewer than cells with M-RoPE
+    positions: int  # positions that it takes; with M-RoPE fewer than cells
     embeddings: NDArray[np.float32]  # (cells, width of the model's input)
     places: Places
-    whole: bool = False  # its cells look at each other, so that they have to be computed in one batch
+    whole: bool = False  # its cells attend to each other, so they need one batch
 
 
 Chunk: TypeAlias = TextChunk | MediaChunk
@@ -54,7 +54,7 @@ Chunk: TypeAlias = TextChunk | MediaChunk
 
 @dataclass(frozen=True, slots=True)
 class MediaSpan:
-    """Where a chunk of media stands in a prompt's tokens."""
+    """A chunk of media and its place in a prompt's tokens."""
 
     start: int
     chunk: MediaChunk
@@ -74,7 +74,7 @@ class MediaSpan:
 
 @dataclass(slots=True)
 class MediaPrompt:
-    """A prompt whose media are encoded. Each cell of them is a negative number among the tokens."""
+    """A prompt with encoded media. Each cell of media is a negative number among the tokens."""
 
     tokens: list[int] = field(default_factory=list[int])
     spans: list[MediaSpan] = field(default_factory=list[MediaSpan])  # in the order of their starts

@@ -1,7 +1,7 @@
-"""KV states that have left the device: kept in host memory, the least recently used ones on disk, then dropped.
+"""Parked states: KV states off the device. Host memory keeps them, then disk; the least recently used ones go first.
 
-A state is parked when a newcomer takes the cells it lives in, when a running sequence has to make room, and, for models
-whose memory cannot be cut, at points of a prompt that other prompts may share.
+A state is parked when a newcomer takes its cells, and when a running sequence must make room. If a model's memory
+cannot be cut, states at some lengths of a prompt are parked, too: other prompts may share them.
 """
 
 from workers.engine.parking.disk import Disk

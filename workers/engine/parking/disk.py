@@ -1,4 +1,4 @@
-"""Parked states on disk: what host memory has no room for."""
+"""Parked states on disk, for which host memory has no room."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ import numpy as np
 
 from remuda.logs import get_logger
 from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Known, ParkedStates, Usable
+from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
 
 log = get_logger()
 
 WRITES = 8
-"""States that may wait for the disk: each keeps its memory until it is written."""
+"""States that may wait for the disk. Each keeps its memory until it is written."""
 
 
 class Disk:
-    """Parked states in files without a name: they vanish with the process, however that ends. A thread writes them,
-    reading is left to the page cache."""
+    """Parked states in files without a name, which vanish with the process however it ends. A thread writes the files;
+    the page cache serves the reads."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        """At most `limit` bytes."""
+        """The files have at most `limit` bytes."""
         self._folder = folder
         self._limit = limit
         self._thread = ThreadPoolExecutor(1, "parking")
@@ -37,20 +37,20 @@ class Disk:
         return len(self._written())
 
     def park(self, parked: ParkedState) -> None:
-        """Writes a state; it can be used once that is done. It is lost where the disk does not keep up."""
+        """Writes a state, which can be used after that. It is lost if too many wait for the disk."""
         if parked.state.nbytes <= self._limit and len(self._writing) < WRITES:
             self._writing.append(self._thread.submit(self._write, parked))
 
     def drop_served_by(self, new: ParkedState, *, cuttable: bool) -> None:
-        """Forgets what is of no use beside `new`."""
+        """Drops the states that `new` makes superfluous."""
         self._written().drop_served_by(new, cuttable=cuttable)
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
-        """The state that serves these tokens best."""
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
+        """Returns the state that saves most of these tokens."""
         return self._written().find(tokens, adapters, usable)
 
     def touch(self, used: ParkedState) -> None:
-        """Remembers that a state was of use."""
+        """Marks a state as just used."""
         if used in self._states:
             self._states.touch(used)
 
@@ -63,7 +63,7 @@ class Disk:
         return ParkedState(parked.tokens, parked.adapters, mapped)
 
     def _written(self) -> ParkedStates:
-        """All states that can be used. A write that failed (the disk is full) loses its state alone."""
+        """Returns all usable states. A failed write (the disk is full) loses its own state only."""
         for writing in [writing for writing in self._writing if writing.done()]:
             self._writing.remove(writing)
             if (error := writing.exception()) is not None:

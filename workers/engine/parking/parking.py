@@ -1,4 +1,4 @@
-"""Host memory first, then disk."""
+"""Where states are parked: in host memory first, then on disk."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ from workers.engine.memory import State
 from workers.engine.parking.disk import Disk
 from workers.engine.parking.spare import Spare
 from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Known, ParkedStates, Usable
+from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
 
 LARGE = 4
-"""The part of all room, one over this, from which on a state is large."""
+"""A state is large from this part (one over LARGE) of all room."""
 
 
 class Parking:
-    """Parked states, at most `memory_limit` bytes of them in memory."""
+    """Parked states. Those in memory have at most `memory_limit` bytes."""
 
     def __init__(self, memory_limit: int, disk: Disk | None = None) -> None:
         self._limit = memory_limit
@@ -35,29 +35,29 @@ class Parking:
 
     @property
     def bytes(self) -> int:
-        """In memory."""
+        """Bytes of the states in memory."""
         return self._states.bytes
 
     def expect(self, size: int) -> None:
-        """Prepares memory for a state of so many bytes that may be parked. The states used longest ago go for it ahead
-        of time, but not for one that would take a large part of all room."""
+        """Prepares memory for a state of so many bytes that may be parked soon. Old states make room for it, unless it
+        is large."""
         if size * LARGE <= self._limit:
             self._spare.expect(size)
             self._make_room()
 
     def room(self, size: int) -> State | None:
-        """Memory for a state of so many bytes; None where it would not be kept."""
+        """Returns memory for a state of so many bytes; None when it is larger than all room."""
         return self._spare.take(size) if size <= self._limit else None
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
-        """The state that serves these tokens best."""
-        known = self._states.find(tokens, adapters, usable)
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
+        """Returns the state that saves most of these tokens."""
+        in_memory = self._states.find(tokens, adapters, usable)
         if self._disk is None:
-            return known
-        return max(known, self._disk.find(tokens, adapters, usable), key=lambda known: known.length)
+            return in_memory
+        return max(in_memory, self._disk.find(tokens, adapters, usable), key=lambda prefix: prefix.length)
 
     def park(self, new: ParkedState, *, cuttable: bool) -> None:
-        """Keeps a state. Those that it makes superfluous go, and the ones used longest ago where there is no room."""
+        """Keeps a state. The states that it makes superfluous go, and the least recently used ones when room lacks."""
         if new.state.nbytes > self._limit:
             return
         self._states.drop_served_by(new, cuttable=cuttable)
@@ -75,7 +75,7 @@ class Parking:
                 self._disk.park(oldest)
 
     def touch(self, used: ParkedState) -> None:
-        """Remembers that a state was of use."""
+        """Marks a state as just used."""
         if used in self._states:
             self._states.touch(used)
         elif self._disk is not None:

@@ -1,7 +1,7 @@
-"""Host memory for the next state to be parked, touched ahead of time.
+"""Host memory for the next parked state, touched ahead of time.
 
-The kernel clears memory when it is first touched. For a state of some hundred megabytes that takes longer than to copy
-it, and all streams would wait.
+The kernel clears memory at its first touch. For some hundred megabytes that takes longer than the copy of the state,
+and all streams would wait.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,10 +11,10 @@ from workers.engine.memory import State, fresh_memory
 PAGE = 4096
 
 MAX_WASTE = 1.05
-"""A state is put into memory of at most so many times its size."""
+"""The prepared memory has at most so many times a state's size."""
 
 PATIENCE = 64
-"""Smaller states in a row after which memory for a large one is given back."""
+"""Smaller states in a row before memory for a large one is given back."""
 
 
 class Spare:
@@ -24,11 +24,11 @@ class Spare:
         self._thread = ThreadPoolExecutor(1, "spare memory")
         self._memory: Future[State] | None = None
         self.size = 0
-        self._too_large = 0  # for so many states in a row
+        self._too_large = 0  # states in a row for which the memory was too large
 
     def expect(self, size: int) -> None:
-        """Prepares memory for a state of that size, or keeps what was prepared for a larger one of late: of these the
-        copies take long."""
+        """Prepares memory for a state of that size. Memory for a larger one stays for a while: large copies take
+        longest."""
         self._too_large = self._too_large + 1 if self.size > MAX_WASTE * size else 0
         if size > self.size or self._too_large > PATIENCE:
             self.forget()
@@ -41,7 +41,7 @@ class Spare:
         self._memory, self.size, self._too_large = None, 0, 0
 
     def take(self, size: int) -> State:
-        """Memory for a state: what was prepared, where that is ready and fits, else some that was never touched."""
+        """Returns the prepared memory if it is ready and fits, else untouched memory."""
         if self._memory is None or not self._memory.done() or not self._fits(size):
             return fresh_memory(size)
         memory = self._memory.result()

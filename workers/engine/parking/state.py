@@ -1,4 +1,4 @@
-"""A KV state that has left the device."""
+"""A parked state."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from workers.engine.memory import State
 
 @dataclass(slots=True, eq=False)
 class ParkedState:
-    """The state after `tokens`, computed with `adapters`."""
+    """The KV state after `tokens`, computed with `adapters`."""
 
     tokens: list[int]
     adapters: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Many parked states: found by how they begin, given up in the order of their last use."""
+"""Parked states of one place: found by their first tokens, dropped in the order of their last use."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -8,18 +8,18 @@ from workers.engine.parking.state import ParkedState
 from workers.engine.parking.tree import StateTree
 
 Usable: TypeAlias = Callable[[int, int], int]
-"""How many of the tokens of a state serve, of (those in common, all of its own): `Memory.usable`."""
+"""`Memory.usable`: how many of a state's tokens serve, by (tokens in common, tokens of the state)."""
 
 
-class Known(NamedTuple):
-    """How many tokens need not be computed, and the state that holds them; None = none does."""
+class ParkedPrefix(NamedTuple):
+    """The prefix of a prompt that a parked state holds."""
 
-    length: int = 0
-    state: ParkedState | None = None
+    length: int = 0  # tokens that need not be computed
+    state: ParkedState | None = None  # None = no state holds any
 
 
 class ParkedStates:
-    """States in one place."""
+    """The states in memory, or those on disk."""
 
     def __init__(self) -> None:
         self._tree = StateTree()
@@ -36,7 +36,7 @@ class ParkedStates:
         return state in self._by_use
 
     def add(self, state: ParkedState) -> None:
-        """Adds a state, in the place of one of the very same tokens."""
+        """Adds a state. It replaces one of the very same tokens."""
         replaced = self._tree.add(state)
         if replaced is not None:
             self._forget(replaced)
@@ -44,29 +44,29 @@ class ParkedStates:
         self.bytes += state.state.nbytes
 
     def touch(self, state: ParkedState) -> None:
-        """Remembers that a state was of use."""
+        """Marks a state as just used."""
         self._by_use.move_to_end(state)
 
     def pop_oldest(self) -> ParkedState:
-        """Gives up the state used longest ago."""
+        """Removes and returns the least recently used state."""
         oldest = next(iter(self._by_use))
         self._tree.remove(oldest)
         self._forget(oldest)
         return oldest
 
     def drop_served_by(self, new: ParkedState, *, cuttable: bool) -> None:
-        """Gives up what is of no use beside `new`: shorter states, where it can be cut to them."""
+        """Drops the states that `new` makes superfluous: shorter ones, if it can be cut to them."""
         for old in self._tree.beginnings(new.tokens, new.adapters):
             if cuttable or len(old.tokens) == len(new.tokens):
                 self._tree.remove(old)
                 self._forget(old)
 
-    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> Known:
-        """The state that serves these tokens best."""
+    def find(self, tokens: list[int], adapters: tuple[str, ...], usable: Usable) -> ParkedPrefix:
+        """Returns the state that saves most of these tokens."""
         for state, common in self._tree.alike(tokens, adapters):
             if length := usable(common, len(state.tokens)):
-                return Known(length, state)
-        return Known()
+                return ParkedPrefix(length, state)
+        return ParkedPrefix()
 
     def _forget(self, state: ParkedState) -> None:
         del self._by_use[state]

@@ -1,8 +1,7 @@
-"""A radix tree over the tokens of parked states. The states that begin as a prompt does are found in time that grows
-with the prompt, however many states there are.
+"""A radix tree over the tokens of parked states. The time of a search grows with the prompt, not with the states.
 
-An edge is a block of tokens. Where two prompts part within a block, the tree knows only of the blocks before: less than
-a block is computed in a step or two.
+An edge is a block of tokens. Where two prompts part within a block, the tree finds only the blocks before it: a step or
+two computes the rest of a block.
 """
 
 from collections.abc import Iterator
@@ -14,28 +13,28 @@ from workers.engine.common_prefix import common_prefix
 from workers.engine.parking.state import ParkedState
 
 BLOCK = 64
-"""Tokens of an edge."""
+"""Tokens of one edge."""
 
 LOOKED_AT = 16
-"""Children among which one is looked for where a state ends."""
+"""Children to look at for one where a state ends."""
 
 Tokens: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Node:
-    """States that go on from here by whole blocks, and those that end within the next one, by what is left of them."""
+    """A place in the tree, after whole blocks of tokens."""
 
-    children: dict[Tokens, "Node"] = field(default_factory=dict[Tokens, "Node"])
-    ends: dict[Tokens, ParkedState] = field(default_factory=dict[Tokens, ParkedState])
+    children: dict[Tokens, "Node"] = field(default_factory=dict[Tokens, "Node"])  # by the next whole block
+    ends: dict[Tokens, ParkedState] = field(default_factory=dict[Tokens, ParkedState])  # by their last tokens
 
     @property
     def empty(self) -> bool:
         return not (self.children or self.ends)
 
     def any(self) -> ParkedState:
-        """A state at or below this node, which is not empty; a short one where that is seen at once, since a state is
-        restored as a whole."""
+        """Returns a state at or below this node, which must not be empty. A short one is better, because states are
+        restored whole."""
         node = self
         while not node.ends:
             some = list(islice(node.children.values(), LOOKED_AT))
@@ -43,7 +42,7 @@ class Node:
         return next(iter(node.ends.values()))
 
     def ending_within(self, tokens: Tokens) -> list[ParkedState]:
-        """The states that are whole beginnings of what follows here, the longest first."""
+        """Returns the states whose last tokens begin `tokens`, the longest first."""
         if not self.ends:
             return []
         tails = (tokens[:length] for length in range(min(len(tokens), BLOCK - 1), -1, -1))
@@ -51,13 +50,13 @@ class Node:
 
 
 class StateTree:
-    """States that were computed with different adapters have nothing in common."""
+    """One tree for each set of adapters: states with different adapters have nothing in common."""
 
     def __init__(self) -> None:
         self._roots: dict[tuple[str, ...], Node] = {}
 
     def add(self, state: ParkedState) -> ParkedState | None:
-        """Adds a state. The one of the very same tokens, whose place it takes."""
+        """Adds a state. Returns the state of the very same tokens that it replaces."""
         node = self._roots.setdefault(state.adapters, Node())
         *blocks, tail = _blocks(state.tokens)
         for block in blocks:
@@ -66,7 +65,7 @@ class StateTree:
         return replaced
 
     def remove(self, state: ParkedState) -> None:
-        """Removes a state that is in the tree."""
+        """Removes a state, which must be in the tree."""
         *blocks, tail = _blocks(state.tokens)
         path = [self._roots[state.adapters]]
         for block in blocks:
@@ -79,8 +78,10 @@ class StateTree:
             del self._roots[state.adapters]
 
     def alike(self, tokens: list[int], adapters: tuple[str, ...]) -> Iterator[tuple[ParkedState, int]]:
-        """States that begin as these tokens do, with the number of tokens in common: those that are whole beginnings,
-        the longest first, and before the shorter ones one that goes on otherwise."""
+        """Yields states that share a prefix with these tokens, and its length, the longest first.
+
+        States that are whole prefixes all come. Of those that go on otherwise there is one at most.
+        """
         path = self._path(tokens, adapters)
         for depth in range(len(path) - 1, -1, -1):
             node, start = path[depth], depth * BLOCK
@@ -91,7 +92,7 @@ class StateTree:
                 yield state, start + common_prefix(state.tokens[start:], tokens[start:])
 
     def beginnings(self, tokens: list[int], adapters: tuple[str, ...]) -> list[ParkedState]:
-        """The states that are whole beginnings of these tokens."""
+        """Returns the states that are whole prefixes of these tokens."""
         return [
             state
             for depth, node in enumerate(self._path(tokens, adapters))
@@ -99,7 +100,7 @@ class StateTree:
         ]
 
     def _path(self, tokens: list[int], adapters: tuple[str, ...]) -> list[Node]:
-        """The nodes along whole blocks of these tokens, from the root."""
+        """Returns the nodes along whole blocks of these tokens, from the root."""
         node, path = self._roots.get(adapters), list[Node]()
         for block in _blocks(tokens):
             if node is None:
@@ -110,5 +111,5 @@ class StateTree:
 
 
 def _blocks(tokens: list[int]) -> Iterator[Tokens]:
-    """Whole blocks, and what is left: less than a block, maybe nothing."""
+    """Yields whole blocks, then the rest, which may be empty."""
     return (tuple(tokens[start : start + BLOCK]) for start in range(0, len(tokens) + 1, BLOCK))

@@ -1,2 +1,5 @@
-"""Picking tokens: all rows of a step together, with the semantics of llama.cpp's sampler chain in its order
-(penalties, top-k, typical, top-p, min-p, temperature, distribution; or penalties, temperature, mirostat)."""
+"""Sampling: picks the tokens of all rows of a step together.
+
+The filters and their order are those of llama.cpp's sampler chain: penalties, top-k, typical, top-p, min-p,
+temperature, distribution; or penalties, temperature, mirostat.
+"""

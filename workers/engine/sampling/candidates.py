@@ -1,7 +1,7 @@
 """The few tokens of each row that can still win, found without sorting the vocabulary.
 
-Exact: what is left out could not have survived the filters. llama.cpp's own chain costs about 290 µs per token at a
-vocabulary of 128k; this costs about 30, most of it reading the logits once.
+The result is exact: the filters would drop every other token. llama.cpp's own chain costs about 290 µs per token at a
+vocabulary of 128k. This costs about 30 µs, and most of that reads the logits once.
 """
 
 from dataclasses import dataclass
@@ -16,43 +16,45 @@ DROPPED = np.float32(-np.inf)
 LOWEST = np.finfo(np.float32).min
 
 GROUP_SIZE = 32
-"""The vocabulary is dealt into groups of about this many tokens. The k-th best group maximum is a threshold with at
-least k tokens above it, hardly more since there are many more groups than k; and only groups that reach it are looked
-into again."""
+"""Tokens of a group, about: the vocabulary is dealt into groups. The k-th best group maximum is a threshold that at
+least k tokens reach. Hardly more do, because there are many more groups than k. Only groups that reach it are
+searched."""
 
 GROUPS_PER_CANDIDATE = 8
-"""Groups at least, for each of the k: with fewer the threshold would let too many through."""
+"""Groups for each of the k candidates, at least. With fewer groups too many tokens would reach the threshold."""
 
 LEFT_OUT = 1e-6
-"""Part of the probability mass that may be left out where top-p looks at all of it: the rounding of float32."""
+"""Part of the probability mass that top-p may ignore: the rounding of float32."""
 
 MARGINS = (16.0, 32.0)
-"""How far below the best logit to look for the probability mass that top-p or min-p can keep, before the whole row."""
+"""Distances below the best logit in which to look for the mass that top-p keeps, before the whole row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Two matrices (rows, width): token ids and their logits, best first, equal logits in ascending order of their
-    ids. Shorter rows are padded with -inf; a row of nothing else had no number in its logits."""
+    """Two matrices (rows, width): token ids and their logits, best first. Equal logits come in ascending order of ids.
+
+    Shorter rows are padded with -inf. A row of -inf alone had no finite logit.
+    """
 
     ids: NDArray[np.int64]
     logits: NDArray[np.float32]
 
 
 def find_candidates(logits: NDArray[np.float32], params: list[SamplingParams]) -> Candidates:
-    """For each row of `logits` (rows, vocabulary): the tokens that its filters can keep, or more of the best ones."""
+    """Finds the tokens that the filters of each row of `logits` (rows, vocabulary) can keep, and maybe some more."""
     if len(params) == 1:
         return _arrange_one(logits[0], _of_one_row(logits[0], params[0]))
     k = max(p.top_k for p in params)
     if min(p.top_k for p in params) > 0 and k * GROUPS_PER_CANDIDATE < logits.shape[1]:
         return _arrange(len(logits), *_above_kth_maximum(logits, k))
-    found = [_of_one_row(row, p) for row, p in zip(logits, params, strict=True)]
-    rows, ids = np.repeat(np.arange(len(found)), [len(ids) for ids in found]), np.concatenate(found)
+    by_row = [_of_one_row(row, p) for row, p in zip(logits, params, strict=True)]
+    rows, ids = np.repeat(np.arange(len(by_row)), [len(ids) for ids in by_row]), np.concatenate(by_row)
     return _arrange(len(logits), rows, ids, logits[rows, ids])
 
 
 def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, Indices, NDArray[np.float32]]:
-    """(row, token, logit) of every logit that reaches the k-th best group maximum of its row."""
+    """Returns (row, token, logit) of every logit that reaches the k-th best group maximum of its row."""
     size = logits.shape[1]
     columns = _columns(size, k)
     whole = size // columns * columns
@@ -60,7 +62,7 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, In
     maxima = groups.max(axis=1)
     head = maxima[:, : rest.shape[1]]
     np.maximum(head, rest, out=head)
-    # where a grammar leaves fewer than k tokens the threshold would be -inf, which all others reach
+    # a grammar may leave fewer than k tokens: the threshold would be -inf, which every token reaches
     thresholds = np.maximum(np.partition(maxima, columns - k, axis=1)[:, columns - k], LOWEST)
     row, column = _where(maxima >= thresholds[:, None])
     members = groups[row, :, column]
@@ -74,12 +76,12 @@ def _above_kth_maximum(logits: NDArray[np.float32], k: int) -> tuple[Indices, In
 
 
 def _columns(size: int, k: int) -> int:
-    """Into how many groups so many logits are dealt."""
+    """The number of groups for so many logits."""
     return max(size // GROUP_SIZE, k * GROUPS_PER_CANDIDATE)
 
 
 def _where(mask: NDArray[np.bool_]) -> tuple[Indices, Indices]:
-    """np.nonzero of a matrix with few true entries, several times as fast."""
+    """np.nonzero, but several times as fast for a matrix with few true entries."""
     row, column = np.divmod(np.flatnonzero(mask), max(mask.shape[1], 1))
     return row, column
 
@@ -97,14 +99,14 @@ def _of_one_row(row: NDArray[np.float32], params: SamplingParams) -> Indices:
 
 
 def _with_mass(row: NDArray[np.float32], params: SamplingParams) -> Indices:
-    """Without top-k: enough of the best tokens to hold the mass that top-p keeps, or all that min-p keeps."""
+    """Finds candidates without top-k: those that hold the mass of top-p, or all that min-p keeps."""
     best = row.max()
     everything = np.arange(len(row))
     if params.typical_p < 1 or not np.isfinite(best):
         return everything
     if params.top_p < 1:
         weights = np.exp(row - best)
-        # top-p is a part of the whole mass, so what is left out must be too little to matter
+        # top-p is a part of the whole mass, so the ignored part must be too small to matter
         needed = max(params.top_p, 1 - LEFT_OUT) * float(weights.sum(dtype=np.float64))
         for margin in MARGINS:
             inside = np.flatnonzero(row >= best - margin)
@@ -124,7 +126,7 @@ def _arrange_one(row: NDArray[np.float32], ids: NDArray[np.int64]) -> Candidates
 
 
 def _arrange(count: int, rows: Indices, ids: Indices, values: NDArray[np.float32]) -> Candidates:
-    """Sorts what was found in `count` rows into padded matrices."""
+    """Sorts the candidates of `count` rows into padded matrices."""
     order = np.lexsort((ids, -values, rows))
     rows, ids, values = rows[order], ids[order], values[order]
     counts = np.bincount(rows, minlength=count)

@@ -1,7 +1,7 @@
 """The filters after preselection, for all rows of a step at once.
 
-The candidates are a matrix (rows, candidates), best first and padded with -inf, so each filter is a few numpy calls
-whatever the number of rows. They are few on purpose: after a decode nothing of numpy's own code is in the caches.
+The candidates are a matrix (rows, candidates), best first and padded with -inf. So each filter makes a few numpy calls,
+whatever the number of rows. Few calls matter: after a decode the caches hold nothing of numpy's code.
 """
 
 from dataclasses import dataclass
@@ -17,20 +17,19 @@ Matrix = NDArray[np.float64]
 Column = NDArray[np.float64]
 
 COMPOSITIONS_KEPT = 16
-"""Batches whose parameters are kept as vectors: from one step to the next it is nearly always the same one."""
+"""Batches whose parameters are kept as vectors. Nearly every step has the same batch as the one before."""
 
 LEAST_TOP_P = 1e-9
-"""A top_p of nothing keeps the best."""
+"""With a top_p of 0 the best candidate stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainParams:
-    """One column vector (rows, 1) for each parameter; None where no row uses the filter. `width` candidates are all
-    that any row keeps, `top_k` is for rows that differ in that."""
+    """One column vector (rows, 1) for each parameter; None = no row uses the filter."""
 
     temperature: Column
-    width: int | None
-    top_k: Column | None
+    width: int | None  # the most candidates that a row keeps; None = all
+    top_k: Column | None  # set where rows keep different numbers
     top_p: Column | None
     log_min_p: Column | None
     typical_p: Column | None
@@ -51,8 +50,10 @@ class ChainParams:
 
 
 def weights(logits: NDArray[np.float32], params: ChainParams) -> Matrix:
-    """What each candidate is drawn by, in proportion: top-k, typical, top-p, min-p, temperature and softmax, in order.
-    Rows begin with a finite logit, their best."""
+    """Returns the weight of each candidate in the draw, after top-k, typical, top-p, min-p, temperature and softmax.
+
+    Each row of `logits` must begin with its best one, which is finite.
+    """
     below = np.subtract(logits[:, : params.width], logits[:, :1], dtype=np.float64)
     if params.top_k is not None:
         below[np.arange(below.shape[1]) >= params.top_k] = DROPPED
@@ -62,21 +63,22 @@ def weights(logits: NDArray[np.float32], params: ChainParams) -> Matrix:
     if params.top_p is not None:
         mass = np.exp(below)
         reached = np.cumsum(mass, axis=1)
-        below[reached - mass >= params.top_p * reached[:, -1:]] = DROPPED  # the one that reaches it stays
+        below[reached - mass >= params.top_p * reached[:, -1:]] = DROPPED  # the candidate that reaches top-p stays
     if params.log_min_p is not None:
         below[below < params.log_min_p] = DROPPED
     return np.exp(below / params.temperature)
 
 
 def draw(weights: Matrix, uniforms: Column) -> NDArray[np.int64]:
-    """The candidate that each row's number in [0, 1) falls on. Shapes (rows, candidates), (rows, 1) -> (rows,)."""
+    """Returns the candidate that each row's number in [0, 1) selects. Shapes (rows, candidates), (rows, 1) ->
+    (rows,)."""
     cumulative = np.cumsum(weights, axis=1)
     # a double below 1 times a normal number never rounds up to that number
     return (cumulative <= uniforms * cumulative[:, -1:]).sum(axis=1)
 
 
 def _typical(below: Matrix, p: Column) -> NDArray[np.bool_]:
-    """The tokens whose surprise is nearest to the entropy, until their mass exceeds p."""
+    """Keeps the tokens whose surprise is nearest to the entropy, until their mass exceeds p."""
     mass = np.exp(below)
     mass /= mass.sum(axis=1, keepdims=True)
     surprise = np.full_like(mass, np.inf)

@@ -1,4 +1,4 @@
-"""What the sampler needs to know about one row of logits."""
+"""How to draw from one row of logits."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,9 @@ from workers.engine.sampling.params import SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """`recent` are the tokens before the one to pick, at least as many as penalties look back at; `number` says which
-    random number of the request's own is used. `mirostat` is set where it draws, and learns from it."""
+    """The parameters and the past of one draw."""
 
     params: SamplingParams
-    recent: list[int]
-    number: int
-    mirostat: Mirostat | None = None
+    recent: list[int]  # the tokens before this draw, at least as many as penalties look back at
+    number: int  # of the request's random number to use
+    mirostat: Mirostat | None = None  # draws in place of the filters, and learns from the draw

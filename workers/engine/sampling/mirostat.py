@@ -1,7 +1,8 @@
-"""Mirostat (Basu et al., 2020): holds the surprise of what is drawn near a target by moving a bound after every token.
+"""Mirostat (Basu et al., 2020): keeps the surprise of drawn tokens near a target, by a bound that moves after every
+token.
 
-It takes the place of top-k, typical, top-p and min-p. Both of llama.cpp's versions, after the temperature; and after
-penalties, where a request asks for them, which llama-server leaves out then.
+It replaces top-k, typical, top-p and min-p. Both of llama.cpp's versions are here, and follow the temperature.
+Penalties apply before it if a request sets them; llama-server leaves them out.
 """
 
 import math
@@ -10,37 +11,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engine.sampling.candidates import Indices
 from workers.engine.sampling.chain import draw
 from workers.engine.sampling.params import SamplingParams
 
 ESTIMATED_FROM = 100
-"""The likeliest tokens that version 1 estimates the exponent of Zipf's law from, as llama-server does."""
+"""Likeliest tokens from which version 1 estimates the exponent of Zipf's law, as llama-server does."""
 
-Indices = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class Mirostat:
-    """The state of one sequence. `bound` is the surprise, in bits, that its next token may have."""
+    """The state of one sequence."""
 
     params: SamplingParams
-    bound: float
+    bound: float  # the surprise that its next token may have, in bits
 
     @classmethod
     def of(cls, params: SamplingParams) -> "Mirostat | None":
-        """None where the request does not ask for it, or is greedy."""
+        """Returns None for a greedy request, or one without mirostat."""
         return cls(params, 2 * params.mirostat_tau) if params.steers else None
 
     def pick(self, row: NDArray[np.float32], uniform: float) -> int:
-        """The token that a number in [0, 1) draws from one row of finite or -inf logits."""
+        """Returns the token that a number in [0, 1) draws from one row of finite or -inf logits."""
         ids, mass = self.candidates(row)
         (place,) = draw(mass[None], np.array([[uniform]]))
         self.observe(float(mass[place]))
         return int(ids[place])
 
     def candidates(self, row: NDArray[np.float32]) -> tuple[Indices, Probabilities]:
-        """The tokens that may be drawn, and with what probability."""
+        """Returns the tokens that may be drawn, and their probabilities."""
         logits = row.astype(np.float64) / self.params.temperature
         mass = np.exp(logits - logits.max())
         mass /= mass.sum()
@@ -48,7 +49,7 @@ class Mirostat:
         return ids, mass[ids] / mass[ids].sum()
 
     def observe(self, probability: float) -> None:
-        """Takes the probability that the drawn token had among the candidates."""
+        """Moves the bound by the drawn token's probability among the candidates."""
         self.bound -= self.params.mirostat_eta * (-math.log2(probability) - self.params.mirostat_tau)
 
     def _below_bound(self, mass: Probabilities) -> Indices:
@@ -57,12 +58,13 @@ class Mirostat:
         return ids if len(ids) else _best(mass, 1)
 
     def _count(self, mass: Probabilities) -> int:
-        """Version 1: how many of the likeliest tokens give the surprise wanted, if the mass follows Zipf's law."""
+        """Version 1: returns how many of the likeliest tokens have the surprise of the bound, if the mass follows
+        Zipf's law."""
         best = np.sort(mass[_best(mass, ESTIMATED_FROM)])[::-1]
         best = best[best > 0]
         ranks = np.arange(1, len(best), dtype=np.float64)
         steps = np.log((ranks + 1) / ranks)
-        with np.errstate(all="ignore"):  # what is no number is one token
+        with np.errstate(all="ignore"):  # NaN counts as one token
             exponent = (steps * np.log(best[:-1] / best[1:])).sum() / (steps * steps).sum()
             excess = exponent - 1
             count = (excess * np.exp2(self.bound) / (1 - float(len(mass)) ** -excess)) ** (1 / exponent)

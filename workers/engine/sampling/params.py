@@ -1,22 +1,24 @@
-"""What a request asks of the sampler. Neutral values switch a step off."""
+"""A request's sampling parameters. Neutral values switch a filter off."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
+    """The fields of the wire's Sampling, under the same names."""
+
     temperature: float = 0.8  # 0 or less = greedy
     top_k: int = 40  # 0 or less = off
     top_p: float = 0.9  # 1 or more = off
     min_p: float = 0.0  # 0 or less = off
     typical_p: float = 1.0  # 1 or more = off
-    repeat_last_n: int = 64  # tokens looked back at; 0 = off, negative = all
+    repeat_last_n: int = 64  # tokens that penalties look back at; 0 = off, negative = all
     repeat_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     seed: int = 0
-    mirostat: int = 0  # 1 and 2 are its versions, which take the place of the filters above
-    mirostat_tau: float = 5.0  # the surprise that it aims at, in bits
+    mirostat: int = 0  # 1 and 2 = its versions, which replace the filters above
+    mirostat_tau: float = 5.0  # its target surprise, in bits
     mirostat_eta: float = 0.1  # the part of a miss that it corrects at once
 
     @property
@@ -25,7 +27,7 @@ class SamplingParams:
 
     @property
     def steers(self) -> bool:
-        """Whether what is drawn has an influence on how the next token is."""
+        """Whether a draw influences the next one."""
         return self.mirostat in (1, 2) and not self.greedy
 
     @property

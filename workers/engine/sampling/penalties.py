@@ -1,4 +1,4 @@
-"""Repetition, presence and frequency penalties on the few tokens that occurred lately."""
+"""Repetition, presence and frequency penalties on recent tokens."""
 
 from collections import Counter
 
@@ -16,12 +16,12 @@ def penalize(logits: NDArray[np.float32], tokens: list[int], params: SamplingPar
     counts = Counter(recent)
     ids = np.fromiter(counts.keys(), np.int64, len(counts))
     times = np.fromiter(counts.values(), np.float32, len(counts))
-    text = ids >= 0  # what is below stands for a piece of an image
+    text = ids >= 0  # a negative number stands for a cell of an image or a sound
     ids, times = ids[text], times[text]
     values = logits[ids]
-    penalty = np.float32(params.repeat_penalty if params.repeat_penalty > 0 else 1)  # nothing can be divided by 0
+    penalty = np.float32(params.repeat_penalty if params.repeat_penalty > 0 else 1)  # 0 cannot divide
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.where(values <= 0, values * penalty, values / penalty)
         values -= times * np.float32(params.frequency_penalty) + np.float32(params.presence_penalty)
-    # what a grammar has ruled out stays so, and what overflows is still a number
+    # a token that the grammar forbids stays forbidden, and an overflow stays finite
     logits[ids] = np.where(np.isneginf(logits[ids]), -np.inf, np.clip(values, LIMITS.min, LIMITS.max))

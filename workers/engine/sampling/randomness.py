@@ -1,12 +1,15 @@
-"""Counter-based random numbers: a token's draw depends on (seed, position of the token) alone, so that a request
-that is resumed elsewhere draws the same tokens. The mixing function is SplitMix64 (Steele, Lea, Flood 2014)."""
+"""Counter-based random numbers: a token's draw depends on the seed and the token's position alone.
+
+So a request that is resumed elsewhere draws the same tokens. The mixing function is SplitMix64 (Steele, Lea, Flood
+2014).
+"""
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) with 53 random bits."""
+    """Returns a number in [0, 1) with 53 random bits."""
     z = (_mix(seed & _MASK) + (position + 1) * _GOLDEN) & _MASK
     return (_mix(z) >> 11) * 2.0**-53
 

@@ -1,4 +1,4 @@
-"""One token for every row of a step."""
+"""Picks one token for every row of a step."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,14 @@ from workers.engine.sampling.penalties import penalize
 from workers.engine.sampling.randomness import uniform
 
 NO_TOKEN = -1
-"""Logits without a finite best: broken weights, or a computation that overflowed."""
-
+"""The pick from logits without a finite best: the weights are broken, or the computation overflowed."""
 
 WORTH_SHARING = 1 << 21
-"""Logits of a step from which on a second thread reads half of them: the interpreter is free while numpy reads."""
+"""Logits of a step for which a second thread is worth it: numpy leaves the interpreter free while it reads."""
 
 
 def sample_shared(logits: NDArray[np.float32], draws: list[Draw], companion: Companion) -> list[int]:
-    """`sample`, with half of the rows in the companion's thread where there are many logits."""
+    """Does what `sample` does. With many logits the companion's thread takes half of the rows."""
     if logits.size < WORTH_SHARING or len(draws) < 2:
         return sample(logits, draws)
     half = len(draws) // 2
@@ -34,29 +33,29 @@ def sample_shared(logits: NDArray[np.float32], draws: list[Draw], companion: Com
 
 
 def sample(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
-    """Picks a token for each row of `logits` (rows, vocabulary), which is changed in place. NO_TOKEN where the model
-    computed nothing that could be picked from."""
+    """Picks a token for each row of `logits` (rows, vocabulary), and changes the rows in place. A row without finite
+    logits gives NO_TOKEN."""
     for row, draw in zip(logits, draws, strict=True):
         if draw.params.penalizes:
             penalize(row, draw.recent, draw.params)
     tokens = [0] * len(draws)
-    drawn: list[int] = []
+    rows: list[int] = []
     for i, draw in enumerate(draws):
         if draw.params.greedy:
             tokens[i] = _best(logits[i])
         elif draw.mirostat is not None:
             tokens[i] = _steered(logits[i], draw, draw.mirostat)
         else:
-            drawn.append(i)
-    if drawn:
-        chosen = _draw(logits[drawn] if len(drawn) < len(draws) else logits, [draws[i] for i in drawn])
-        for i, token in zip(drawn, chosen, strict=True):
+            rows.append(i)
+    if rows:
+        winners = _draw(logits[rows] if len(rows) < len(draws) else logits, [draws[i] for i in rows])
+        for i, token in zip(rows, winners, strict=True):
             tokens[i] = token
     return tokens
 
 
 def _best(row: NDArray[np.float32]) -> int:
-    token = int(row.argmax())  # the first NaN, if there is one
+    token = int(row.argmax())  # argmax returns the first NaN, if there is one
     return token if np.isfinite(row[token]) else NO_TOKEN
 
 
@@ -66,10 +65,10 @@ def _steered(row: NDArray[np.float32], draw: Draw, mirostat: Mirostat) -> int:
 
 def _draw(logits: NDArray[np.float32], draws: list[Draw]) -> list[int]:
     params = [draw.params for draw in draws]
-    found = find_candidates(logits, params)
+    candidates = find_candidates(logits, params)
     uniforms = [uniform(draw.params.seed, draw.number) for draw in draws]
-    usable = np.isfinite(found.logits[:, :1])
-    weights = chain.weights(np.where(usable, found.logits, 0), chain.ChainParams.of(tuple(params)))
+    usable = np.isfinite(candidates.logits[:, :1])
+    weights = chain.weights(np.where(usable, candidates.logits, 0), chain.ChainParams.of(tuple(params)))
     winners = chain.draw(weights, np.array(uniforms).reshape(-1, 1))
-    tokens = found.ids[np.arange(len(winners)), winners]
+    tokens = candidates.ids[np.arange(len(winners)), winners]
     return np.where(usable[:, 0], tokens, NO_TOKEN).tolist()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engine.grammar import Allowed
+from workers.engine.grammar import AllowedTokens
 
 VOCABULARY = 70  # not a multiple of the mask's 32 bits
 
@@ -16,7 +16,7 @@ def test_all_but_the_allowed_tokens_are_ruled_out(tokens: set[int]) -> None:
     for token in tokens:
         mask[token // 32] |= np.uint32(1 << token % 32)
     row = np.arange(VOCABULARY, dtype=np.float32)
-    Allowed.of(mask.view(np.int32), VOCABULARY).apply(row)
+    AllowedTokens.of(mask.view(np.int32), VOCABULARY).apply(row)
     assert [token for token in range(VOCABULARY) if row[token] == token] == sorted(tokens)
     assert np.isneginf(row).sum() == VOCABULARY - len(tokens)
 
@@ -26,4 +26,4 @@ def test_few_places_are_touched_whether_few_or_most_are_allowed(allowed: int) ->
     bits = np.zeros(96, np.uint8)
     bits[:allowed] = 1
     mask = np.packbits(bits, bitorder="little").view(np.int32)
-    assert len(Allowed.of(mask, VOCABULARY).ids) == 2
+    assert len(AllowedTokens.of(mask, VOCABULARY).ids) == 2
