@@ -1,17 +1,19 @@
-"""A model as the gateway needs it: one message from its manifest, its small layers and its weights."""
+"""Protocol messages about a model, made from its manifest, its small layers and its weights."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
+from store.chat_template import TemplateSources
 from store.details import describe
 from store.layout.layers import SmallLayers
 from store.layout.manifests import Installed
 from store.weights import Weights
 
-JINJA_KEY = "tokenizer.chat_template"
+JINJA_KEY: Final = "tokenizer.chat_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +23,23 @@ class OpenedModel:
     installed: Installed
     layers: SmallLayers
     weights: Weights
+    go_setting: bool | None  # OLLAMA_GO_TEMPLATE
 
     @property
-    def jinja_template(self) -> str:
-        return self.weights.model.header.text(JINJA_KEY)
+    def templates(self) -> TemplateSources:
+        config, header = self.layers.config, self.weights.model.header
+        return TemplateSources(
+            go=self.layers.template,
+            jinja=header.text(JINJA_KEY),
+            renderer=config.renderer,
+            parser=config.parser,
+            family=config.model_family or header.architecture,
+            go_setting=self.go_setting,
+        )
 
 
-def make_bundle(model: OpenedModel, go_setting: bool | None) -> pb.Bundle:
-    """`go_setting` is OLLAMA_GO_TEMPLATE, which decides some capabilities."""
+def make_bundle(model: OpenedModel) -> pb.Bundle:
+    """All that a gateway needs to serve the model."""
     installed, layers, weights = model.installed, model.layers, model.weights
     header = weights.model.header
     return pb.Bundle(
@@ -42,11 +53,11 @@ def make_bundle(model: OpenedModel, go_setting: bool | None) -> pb.Bundle:
         adapter_paths=[str(file.path) for file in weights.adapters],
         draft_path=str(weights.draft.path) if weights.draft else "",
         go_template=layers.template,
-        jinja_template=model.jinja_template,
+        chat_template=model.templates.chosen(),
         system=layers.system,
         params_json=orjson.dumps(layers.params).decode(),
         messages=[pb.StoredMessage(role=message.role, content=message.content) for message in layers.messages],
-        capabilities=capabilities(model, go_setting),
+        capabilities=capabilities(model),
         details=describe(installed.manifest, layers.config, header),
         renderer=layers.config.renderer,
         parser=layers.config.parser,
@@ -55,13 +66,13 @@ def make_bundle(model: OpenedModel, go_setting: bool | None) -> pb.Bundle:
     )
 
 
-def make_summary(model: OpenedModel, go_setting: bool | None) -> pb.ModelSummary:
+def make_summary(model: OpenedModel) -> pb.ModelSummary:
     """The model's line in a listing."""
     summary = make_bare_summary(model.installed)
     summary.details.CopyFrom(
         describe(model.installed.manifest, model.layers.config, model.weights.model.header),
     )
-    summary.capabilities.extend(capabilities(model, go_setting))
+    summary.capabilities.extend(capabilities(model))
     return summary
 
 
@@ -76,18 +87,13 @@ def make_bare_summary(installed: Installed) -> pb.ModelSummary:
     )
 
 
-def capabilities(model: OpenedModel, go_setting: bool | None) -> list[str]:
+def capabilities(model: OpenedModel) -> list[str]:
     """The model's capabilities in Ollama's order."""
-    config = model.layers.config
     return detect_capabilities(
         Evidence(
             model=model.weights.model.header,
             projectors=[file.header for file in model.weights.projectors],
-            go_template=model.layers.template,
-            jinja_template=model.jinja_template,
-            renderer=config.renderer,
-            parser=config.parser,
-            declared=config.capabilities,
-            go_setting=go_setting,
+            templates=model.templates,
+            declared=model.layers.config.capabilities,
         )
     )

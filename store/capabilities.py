@@ -1,13 +1,13 @@
-"""What a GGUF model can do, found in its config, metadata and templates; names and order are Ollama's."""
+"""What a GGUF model can do, by its config, metadata and templates. Names and order are Ollama's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from remuda.template_choice import Skill, go_skills, jinja_skills, prefers_go
+from store.chat_template import HARMONY_FAMILIES, Skill, TemplateSources, go_skills, skills_of
 from store.gguf.header import Gguf
 
 INFILL_KEYS = tuple(f"tokenizer.ggml.fim_{part}_token_id" for part in ("pre", "suf", "mid"))
-"""Name the tokens that mark a gap to fill: Remuda then inserts, whatever the template, which Ollama does not."""
+"""Keys that name the tokens around a gap. With them Remuda inserts whatever the template; Ollama does not."""
 ORDER = ("completion", "embedding", "vision", "audio", "tools", "insert", "thinking", "image")
 
 _TOOLS = frozenset({Skill.TOOLS})
@@ -25,45 +25,37 @@ _PARSER_SKILLS = {
 }
 """What Ollama's named output parsers understand."""
 
-_HARMONY_FAMILIES = frozenset({"gptoss", "gpt-oss"})
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that tells a model's capabilities."""
+    """What a model's capabilities follow from."""
 
     model: Gguf
     projectors: Sequence[Gguf]
-    go_template: str
-    jinja_template: str
-    renderer: str
-    parser: str
-    declared: Sequence[str]
-    """Those that the model's config lists."""
-    go_setting: bool | None
-    """OLLAMA_GO_TEMPLATE."""
+    templates: TemplateSources
+    declared: Sequence[str]  # the capabilities that the model's config lists
 
 
 def detect_capabilities(evidence: Evidence) -> list[str]:
     """The capabilities in Ollama's order."""
-    found = {*evidence.declared, *_of_weights(evidence), *_of_templates(evidence)}
-    return [name for name in ORDER if name in found]
+    capabilities = {*evidence.declared, *_of_weights(evidence), *_of_templates(evidence)}
+    return [name for name in ORDER if name in capabilities]
 
 
 def _of_weights(evidence: Evidence) -> set[str]:
     model, projectors = evidence.model, evidence.projectors
-    found = {"embedding" if model.own("pooling_type") in model.metadata else "completion"}
-    if "completion" in found and all(key in model.metadata for key in INFILL_KEYS):
-        found.add("insert")
+    capabilities = {"embedding" if model.own("pooling_type") in model.metadata else "completion"}
+    if "completion" in capabilities and all(key in model.metadata for key in INFILL_KEYS):
+        capabilities.add("insert")
     if model.own("vision.block_count") in model.metadata or any(map(_sees, projectors)):
-        found.add("vision")
+        capabilities.add("vision")
     if model.own("audio.block_count") in model.metadata or any(map(_hears, projectors)):
-        found.add("audio")
-    return found
+        capabilities.add("audio")
+    return capabilities
 
 
 def _sees(projector: Gguf) -> bool:
-    """Old projectors carry no flag: they are all for vision."""
+    """A projector without the flag is an old one, and those are all for vision."""
     return projector.metadata.get("clip.has_vision_encoder", True) is True
 
 
@@ -73,15 +65,12 @@ def _hears(projector: Gguf) -> bool:
 
 
 def _of_templates(evidence: Evidence) -> set[str]:
-    skills = _PARSER_SKILLS.get(evidence.parser, _NOTHING) | _of_chosen_template(evidence)
-    if evidence.model.architecture in _HARMONY_FAMILIES:
+    skills = _PARSER_SKILLS.get(evidence.templates.parser, _NOTHING) | _of_template(evidence.templates)
+    if evidence.model.architecture in HARMONY_FAMILIES:
         skills |= _THINKING
     return {skill.value for skill in skills}
 
 
-def _of_chosen_template(evidence: Evidence) -> frozenset[Skill]:
-    if evidence.renderer or evidence.parser:  # a built-in formatter: the GGUF's template plays no part
-        return go_skills(evidence.go_template)
-    if prefers_go(evidence.go_template, evidence.jinja_template, evidence.go_setting):
-        return go_skills(evidence.go_template)
-    return jinja_skills(evidence.jinja_template)
+def _of_template(templates: TemplateSources) -> frozenset[Skill]:
+    """A named built-in format silences the Jinja template, as in Ollama."""
+    return go_skills(templates.go) if templates.has_named_builtin else skills_of(templates.preferred())

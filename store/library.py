@@ -30,11 +30,11 @@ class Library:
 
     def resolve(self, name: str) -> pb.Bundle:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        return make_bundle(self._open_named(name), self._go_setting)
+        return make_bundle(self._open_named(name))
 
     def show(self, name: str, *, verbose: bool) -> pb.ShowReply:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        return make_show(self._open_named(name), self._go_setting, verbose=verbose)
+        return make_show(self._open_named(name), verbose=verbose)
 
     def summaries(self) -> list[pb.ModelSummary]:
         """All models with a readable manifest, newest first."""
@@ -42,7 +42,7 @@ class Library:
 
     def _summary(self, installed: Installed) -> pb.ModelSummary:
         try:
-            return make_summary(self._open(installed), self._go_setting)
+            return make_summary(self._open(installed))
         except CorruptModelError as error:
             get_logger().warning("model is damaged", model=installed.name.shortest, reason=str(error))
             return make_bare_summary(installed)
@@ -52,4 +52,4 @@ class Library:
 
     def _open(self, installed: Installed) -> OpenedModel:
         manifest = installed.manifest
-        return OpenedModel(installed, self._layers.read(manifest), self._weights.read(manifest))
+        return OpenedModel(installed, self._layers.read(manifest), self._weights.read(manifest), self._go_setting)

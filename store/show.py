@@ -1,4 +1,4 @@
-"""What `/api/show` tells about a model beyond its bundle."""
+"""What `/api/show` shows of a model."""
 
 import orjson
 
@@ -12,14 +12,14 @@ from store.weights import WeightsFile
 
 _HIDDEN_KEYS = frozenset({"general.name", JINJA_KEY})
 _SPLIT_PREFIX = "split."
-"""What only says that the file is one of several is nothing about the model."""
+"""Keys that number the files of a split model; they say nothing about the model itself."""
 
 
-def make_show(model: OpenedModel, go_setting: bool | None, *, verbose: bool) -> pb.ShowReply:
-    """With `verbose` the metadata's arrays are there; otherwise they are null. Raises CorruptModelError."""
+def make_show(model: OpenedModel, *, verbose: bool) -> pb.ShowReply:
+    """The metadata's arrays are null unless `verbose`. Raises CorruptModelError."""
     projectors = model.weights.projectors
     return pb.ShowReply(
-        bundle=make_bundle(model, go_setting),
+        bundle=make_bundle(model),
         licenses=model.layers.licenses,
         modelfile=render_modelfile(model),
         parameters=render_parameters(model.layers.params),
@@ -31,6 +31,7 @@ def make_show(model: OpenedModel, go_setting: bool | None, *, verbose: bool) -> 
         ],
         modified_at_ns=model.installed.modified_at_ns,
         requires=model.layers.config.requires,
+        template=model.templates.preferred().text,
     )
 
 

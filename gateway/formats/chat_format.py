@@ -1,63 +1,79 @@
-"""How a model's prompts are written and its replies read: its chat format, chosen from what the store knows."""
+"""A chat format: how a family of models is prompted, and how it writes thoughts and tool calls.
 
+One file holds one family: a subclass of `ChatFormat`. `registry` finds the family of a model.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from typing import Any, ClassVar
 
-from gateway.errors import not_implemented
-from gateway.prompt.templates.go_syntax import GoSyntax, Tags, parse_go
-from remuda.template_choice import prefers_go
-from remuda.v1 import store_pb2
+from gateway.formats.call_parser import CallParser
+from gateway.formats.reply_parser import ReplyParser
+from gateway.formats.thinking_splitter import ThinkingSplitter
+from gateway.formats.thoughts import Thoughts, is_forgetful
+from gateway.generation.request import Generation
+from gateway.grammar.lark import LarkWriter
+from gateway.prompt.conversation import Conversation
+from gateway.prompt.templates.go_syntax import Tags
+from gateway.prompt.templates.renderer import TemplateRenderer
+from remuda.v1.store_pb2 import Bundle
 
-THINK_TAGS = Tags("<think>", "</think>")
-PLAIN = "{{ .Prompt }}"
-"""Ollama's template for a model that has none."""
-HARMONY_FAMILIES = ("gptoss", "gpt-oss")
-
-
-class Language(Enum):
-    """What the template is written in; the value is the renderer's word for it."""
-
-    GO = "go"
-    JINJA = "jinja"
+Tools = Sequence[Mapping[str, Any]]
+"""Tool definitions in the native form."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChatFormat:
-    """A template and what it tells about the replies."""
+class ChatFormat(ABC):
+    """One family's format, with the template of one model."""
 
-    language: Language
     template: str
 
-    @property
-    def syntax(self) -> GoSyntax:
-        """The parsed Go template. Raises GatewayError when it does not parse."""
-        return parse_go(self.template)
+    is_native: ClassVar[bool] = False
+    """Whether Ollama leaves the family's chats to llama.cpp's own server, which cuts nothing out of a prompt."""
+    reads_calls: ClassVar[bool] = False
+    """Whether the syntax of the family's tool calls is known here."""
 
-    @property
-    def calls_like_hermes(self) -> bool:
-        """Whether calls are `<tool_call>{"name": …, "arguments": …}</tool_call>`."""
-        return "<tool_call>" in self.template and "<function=" not in self.template and "<arg_key>" not in self.template
+    @classmethod
+    @abstractmethod
+    def matches(cls, bundle: Bundle) -> bool:
+        """Whether a model is of this family. The registry asks the families in its order."""
 
+    @abstractmethod
+    async def render(self, renderer: TemplateRenderer, conversation: Conversation) -> str:
+        """The prompt's text. Raises GatewayError where the template fails."""
+
+    @abstractmethod
     def thinking_tags(self) -> Tags | None:
-        """The marks around the model's thoughts."""
-        if self.language is Language.GO:
-            return self.syntax.thinking_tags()
-        return THINK_TAGS if THINK_TAGS.closing in self.template else None
+        """The tags around the model's thoughts; None for a model that does not mark them."""
 
+    @abstractmethod
+    def separates_thoughts(self, generation: Generation, think: bool | str | None) -> bool:
+        """Whether thoughts are split off this reply, as in Ollama. `think` is the resolved option."""
 
-def choose_format(bundle: store_pb2.Bundle, setting: bool | None) -> ChatFormat:
-    """The model's format; `setting` is OLLAMA_GO_TEMPLATE. Raises GatewayError where only built-in code knows it."""
-    go, jinja = bundle.go_template, bundle.jinja_template
-    if needs_built_in(bundle):
-        if jinja:
-            return ChatFormat(Language.JINJA, jinja)
-        raise not_implemented(f"the chat format of {bundle.name} is")
-    if prefers_go(go, jinja, setting):
-        return ChatFormat(Language.GO, go)
-    return ChatFormat(Language.JINJA, jinja) if jinja else ChatFormat(Language.GO, PLAIN)
+    def call_parser(self, tools: Tools) -> CallParser | None:
+        """A parser for the calls of one reply; None where `reads_calls` is false."""
+        del tools
+        return None
 
+    def call_grammar(self, lark: LarkWriter, tools: Tools) -> str:
+        """One or more calls in Lark, as `call_parser` reads them; empty where `reads_calls` is false."""
+        del lark, tools
+        return ""
 
-def needs_built_in(bundle: store_pb2.Bundle) -> bool:
-    """Whether Ollama serves this model with a renderer or parser of its own."""
-    is_harmony = bundle.details.family in HARMONY_FAMILIES and "<|start|>" in bundle.go_template
-    return bool(bundle.renderer or bundle.parser) or is_harmony
+    def drops_old_thoughts(self, model: str, family: str) -> bool:
+        """Whether earlier answers lose their thoughts in a chat. `model` is the name as the client wrote it."""
+        return is_forgetful(model, family)
+
+    def thoughts(self, generation: Generation, think: bool | str | None, prompt: str) -> Thoughts | None:
+        """Where the thoughts of the reply to `prompt` stand; None where nothing is split off."""
+        if generation.raw or not self.separates_thoughts(generation, think):
+            return None
+        tags = self.thinking_tags()
+        return Thoughts(tags, prompt.rstrip().endswith(tags.opening)) if tags else None
+
+    def reply_parser(self, generation: Generation, think: bool | str | None, prompt: str) -> ReplyParser:
+        """A parser for the reply to `prompt`."""
+        thoughts = self.thoughts(generation, think, prompt)
+        splitter = ThinkingSplitter(thoughts.tags, inside=thoughts.inside) if thoughts else None
+        return ReplyParser(splitter, self.call_parser(generation.tools) if generation.tools else None)

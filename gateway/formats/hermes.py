@@ -1,22 +1,50 @@
-"""Tool calls as `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, the syntax of Hermes, Qwen and many others."""
+"""Jinja models that call as Hermes, Qwen and many others: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`."""
 
 import re
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 import orjson
 
 from gateway.errors import internal
-from gateway.formats.calls import new_call
+from gateway.formats.call_parser import CallParser, new_call
+from gateway.formats.chat_format import Tools
 from gateway.formats.held_text import overlap
+from gateway.formats.jinja_template import JinjaTemplateFormat
 from gateway.generation.request import ToolCall
+from gateway.grammar.lark import SPACE, LarkWriter
+from remuda.v1.store_pb2 import Bundle
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
+OTHER_SYNTAXES = ("<function=", "<arg_key>")
+"""Templates of Qwen3-Coder and GLM, which write something else than JSON between the same tags."""
 
 _NAME = re.compile(r'"name"\s*:\s*"([^"]*)"')
 
 
+@dataclass(frozen=True, slots=True)
+class HermesFormat(JinjaTemplateFormat):
+    """A Jinja template that shows calls as JSON between tags."""
+
+    reads_calls: ClassVar[bool] = True
+
+    @classmethod
+    def matches(cls, bundle: Bundle) -> bool:
+        text = bundle.chat_template.text
+        has_syntax = OPENING in text and not any(mark in text for mark in OTHER_SYNTAXES)
+        return JinjaTemplateFormat.matches(bundle) and has_syntax
+
+    def call_parser(self, tools: Tools) -> CallParser:
+        del tools
+        return HermesCalls()
+
+    def call_grammar(self, lark: LarkWriter, tools: Tools) -> str:
+        del tools
+        return f"({lark.tag(OPENING)} {lark.through(CLOSING)} {SPACE})+"
+
+
 class HermesCalls:
-    """Content streams through; calls are kept for the end of the reply, where Ollama's native mode tells them."""
+    """Content streams through. Calls wait for the end of the reply, where Ollama returns those of Jinja models."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -45,7 +73,7 @@ class HermesCalls:
         return ("" if self._calls and not held.strip() else held), self._calls
 
     def _release(self) -> str:
-        """The text that cannot be part of a tag, or of the white space before one."""
+        """Takes the text that cannot belong to a tag or to the white space before one."""
         if self._inside:
             return ""
         visible = len(self._held) - overlap(self._held, OPENING)
@@ -56,9 +84,9 @@ class HermesCalls:
     def _add(self, text: str) -> None:
         call = _read_call(text)
         if call is None:
-            name = _NAME.search(text)
-            shown = name[1] if name else ""
-            raise internal(f'the model returned invalid tool call arguments for "{shown}"')
+            match = _NAME.search(text)
+            name = match[1] if match else ""
+            raise internal(f'the model returned invalid tool call arguments for "{name}"')
         self._calls.append(new_call(len(self._calls), *call))
 
 

@@ -1,20 +1,20 @@
 """A reply's text as events: thoughts first, then content and tool calls."""
 
-from gateway.formats.calls import CallParser
-from gateway.formats.thinking import ThinkingSplitter
+from gateway.formats.call_parser import CallParser
+from gateway.formats.thinking_splitter import ThinkingSplitter
 from gateway.generation.events import Delta
 from gateway.generation.request import ToolCall
 
 
 class ReplyParser:
-    """Takes text as the model writes it. Without parts it passes text through."""
+    """Reads text as the model writes it. Without a splitter and a call parser all text is content."""
 
     def __init__(self, thinking: ThinkingSplitter | None = None, calls: CallParser | None = None) -> None:
         self._thinking = thinking
         self._calls = calls
 
     def feed(self, text: str) -> Delta | None:
-        """What is certain now, if anything is. Raises GatewayError for a broken tool call."""
+        """Takes more text; returns what is certain now, None if nothing is. Raises GatewayError for a broken call."""
         thoughts, content = self._thinking.feed(text) if self._thinking else ("", text)
         calls: list[ToolCall] = []
         if self._calls and content:
@@ -22,7 +22,7 @@ class ReplyParser:
         return Delta(content, thoughts, tuple(calls)) if content or thoughts or calls else None
 
     def end(self) -> tuple[Delta | None, tuple[ToolCall, ...]]:
-        """What was held back, and the calls that belong to the end. Raises GatewayError for a broken tool call."""
+        """Returns the text that was held back and the calls that come last. Raises GatewayError for a broken call."""
         thoughts, content = self._thinking.end() if self._thinking else ("", "")
         calls: list[ToolCall] = []
         if self._calls:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.errors import invalid, not_found, not_implemented
-from gateway.formats.chat_format import ChatFormat, Language
+from gateway.formats.chat_format import ChatFormat
 from gateway.generation.request import Generation, Kind
 from gateway.prompt.builder import Prompt
 from gateway.prompt.images import images_of
@@ -91,7 +91,7 @@ def check_images(generation: Generation, bundle: store_pb2.Bundle) -> None:
 
 def check_tools(generation: Generation, chat_format: ChatFormat) -> None:
     """Raises GatewayError for tools where the model's call syntax is unknown."""
-    if generation.tools and chat_format.language is Language.JINJA and not chat_format.calls_like_hermes:
+    if generation.tools and not chat_format.reads_calls:
         raise not_implemented("the tool call syntax of this model is")
 
 

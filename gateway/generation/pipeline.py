@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from gateway.formats.chat_format import ChatFormat, Language, choose_format
+from gateway.formats.go_template import GoTemplateFormat
+from gateway.formats.registry import chat_format_of
 from gateway.generation import checks
 from gateway.generation.connection import ClientConnection
 from gateway.generation.events import Done, Event
@@ -94,9 +95,9 @@ class GenerationPipeline:
     def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
         checks.check_images(generation, bundle)
         if generation.template or generation.suffix:
-            chat_format = ChatFormat(Language.GO, generation.template or bundle.go_template)
+            chat_format = GoTemplateFormat(generation.template or bundle.go_template)
         else:
-            chat_format = choose_format(bundle, self._settings.go_template)
+            chat_format = chat_format_of(bundle)
         checks.check_tools(generation, chat_format)
         return ResolvedRequest(generation, bundle, options, chat_format, checks.thinking_of(generation, bundle))
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from gateway.formats.reply import reply_parser
 from gateway.generation.connection import ClientConnection
 from gateway.generation.events import Delta, Done, TokenLogprob
 from gateway.generation.logprobs import LogprobAligner
@@ -21,7 +20,7 @@ class ReplyEvents:
 
     def __init__(self, resolved: ResolvedRequest, prompt: Prompt) -> None:
         generation = resolved.generation
-        self._parser = reply_parser(resolved, prompt)
+        self._parser = resolved.reply_parser(prompt)
         self._aligner = LogprobAligner() if generation.logprobs else None
         self._wants_tokens = generation.wants_tokens
         self._wants_context = generation.wants_context

@@ -1,7 +1,7 @@
-"""What a client lets the answer be: `format` and `grammar` as rules for llguidance, which are known to be good."""
+"""The rules that a request's `format` or `grammar` sets for the answer, checked before a worker meets them."""
 
 import asyncio
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -9,22 +9,9 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from gateway.errors import GatewayError, invalid, mistyped
 from gateway.generation.request import Generation
 from gateway.grammar.gbnf import lark_of, without_source
+from gateway.grammar.rules import Rules, grammar_text, json_rules
 from gateway.grammar.schema import closed
 from remuda.settings import Settings
-
-Rules: TypeAlias = dict[str, Any]
-"""One grammar of llguidance: {"json_schema": …} or {"lark_grammar": …}."""
-
-WRITING = {
-    "whitespace_flexible": False,
-    "item_separator": ", ",
-    "key_separator": ": ",
-    "lenient": True,
-    "coerce_one_of": True,
-}
-"""JSON as most of it is written, on one line: white space as it pleases is what small models never find out of. What
-only validates (`uniqueItems`, a `format` of one's own) is passed over, as in Ollama: schemas made from classes are full
-of it."""
 
 TOO_DEEP = "it is nested too deeply"
 MATCHES_NOTHING = "nothing can match it"
@@ -32,18 +19,8 @@ DEAD_END = "NoExtensionBias"
 """llguidance's word for a grammar that allows no token."""
 
 
-def json_rules(schema: dict[str, Any]) -> Rules:
-    """JSON after a schema. What the schema says of white space itself has no say."""
-    return {"json_schema": {**schema, "x-guidance": WRITING}}
-
-
-def grammar_text(*rules: Rules) -> str:
-    """A grammar in the form that the worker takes; the first rules are where it begins."""
-    return orjson.dumps({"grammars": rules}).decode()
-
-
 class AnswerGrammars:
-    """Makes rules, and tries them on a vocabulary of bytes before a worker meets them."""
+    """Makes rules and tries each on a vocabulary of single bytes."""
 
     def __init__(self, settings: Settings) -> None:
         self._max_schema = settings.max_schema
@@ -52,8 +29,11 @@ class AnswerGrammars:
         self._limits = LLParserLimits(verbose_errors=False)
 
     async def rules(self, generation: Generation) -> Rules | None:
-        """The rules of the answer, if there are any. Raises GatewayError: 400 for a schema or grammar that cannot be
-        kept to, 500 for a `format` that is none."""
+        """The rules of the answer; None where anything goes.
+
+        Raises GatewayError: INVALID for a schema or grammar that cannot be followed, MISTYPED for a `format` of an
+        unknown form.
+        """
         if generation.grammar:
             return await asyncio.to_thread(self._from_gbnf, generation.grammar)
         if not wants_format(generation.format):
@@ -81,14 +61,14 @@ class AnswerGrammars:
             rules = {"lark_grammar": lark_of(grammar)}
         except RecursionError:
             raise _bad_grammar(TOO_DEEP) from None
-        except Exception as error:  # the converter knows no exception of its own for what is missing
+        except Exception as error:  # the converter raises all kinds
             raise _bad_grammar(str(error)) from None
         if reason := self._fault(rules):
             raise _bad_grammar(without_source(reason))
         return rules
 
     def _fault(self, rules: Rules) -> str:
-        """Why no output could be held to the rules; empty if it can. Releases the GIL."""
+        """Why no output can follow the rules; empty where some can. Releases the GIL."""
         matcher = LLMatcher(self._bytes, grammar_text(rules), log_level=0, limits=self._limits)
         if not matcher.is_error():
             matcher.compute_bitmask()
@@ -105,7 +85,7 @@ def _bad_grammar(reason: str) -> GatewayError:
 
 
 def wants_format(value: Any) -> bool:
-    """Whether a `format` value constrains the output. Raises GatewayError if it is none of the known forms."""
+    """Whether a `format` value constrains the output. Raises GatewayError for a value of an unknown form."""
     if value is None or value == "":
         return False
     if value == "json" or isinstance(value, dict):

@@ -1,5 +1,8 @@
-"""llama.cpp's grammars (GBNF) as Lark. llguidance's converter copies some escapes, characters and names as they are
-where Lark reads them otherwise: they are written anew before."""
+"""Converts llama.cpp's grammars (GBNF) to Lark.
+
+llguidance's converter copies some escapes, characters and names unchanged, although Lark reads them differently. They
+are rewritten before the conversion.
+"""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +35,7 @@ SOURCE_LINE = re.compile(r"\n *\d+ \|")
 
 
 def lark_of(grammar: str) -> str:
-    """A GBNF grammar in Lark. Raises what the converter raises, with the reason."""
+    """A GBNF grammar in Lark. Raises ValueError or an exception of the converter, with the reason as its text."""
     names = dict(_renamed(grammar))
 
     def rewritten(token: re.Match[str]) -> str:
@@ -48,12 +51,12 @@ def lark_of(grammar: str) -> str:
 
 
 def without_source(reason: str) -> str:
-    """llguidance's words for what is wrong, without lines of the Lark that the client has not written."""
+    """llguidance's error text without positions in the Lark text and lines of it, which the client has never seen."""
     return POSITION.sub("", SOURCE_LINE.split(reason)[0], count=1)
 
 
 def _renamed(grammar: str) -> Iterator[tuple[str, str]]:
-    """Rules that cannot have their own names in Lark, where case and hyphens make no difference, and new names."""
+    """Pairs of a rule's name that Lark cannot take and a new one. In Lark case and hyphens make no difference."""
     defined = dict.fromkeys(token["name"] for token in TOKENS.finditer(grammar) if token["defined"])
     forms = {ROOT, START}
     unfit: list[str] = []
@@ -77,8 +80,10 @@ def _of_set(characters: re.Match[str]) -> str:
 
 
 def _written(character: str) -> str:
-    """A character so that nothing else can be read in it. What is no escape stays as it is, for the converter to
-    refuse. Raises ValueError for an escape that names no character."""
+    """A character, escaped so that Lark reads exactly it. The converter is left to refuse unknown escapes.
+
+    Raises ValueError for an escape that names no character.
+    """
     code = _code_point(character)
     if code is None:
         return character

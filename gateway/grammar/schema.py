@@ -1,4 +1,4 @@
-"""JSON schemas as llama.cpp reads them: an object that names its properties has no others."""
+"""Closes the objects of JSON schemas, as llama.cpp does: an object that names its properties has no others."""
 
 from typing import Any, TypeGuard, cast
 
@@ -10,9 +10,11 @@ ALTERNATIVES = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
 def closed(schema: Any) -> Any:
-    """The schema without properties that nobody asked for, of which a small model would write on and on. Objects that
-    say what else they may hold stay as they are, and so do schemas put together from parts that each know but some of
-    the properties."""
+    """The schema, with objects that name their properties closed: a small model would invent more of them endlessly.
+
+    Objects that say themselves what else they may hold stay open. So do all objects of a composed schema, whose parts
+    each know only some of the properties.
+    """
     return schema if _is_composed(schema) else _closed(schema)
 
 
@@ -34,7 +36,7 @@ def _closed(schema: Any) -> Any:
 
 
 def _is_composed(value: Any) -> bool:
-    """Whether properties stand beside a keyword that may bring others."""
+    """Whether an object names properties beside a keyword that may add others."""
     if isinstance(value, list):
         return any(map(_is_composed, cast("list[Any]", value)))
     if not _is_object(value):

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from gateway.golang.times import NANOSECONDS_PER_SECOND, NEVER_NS, local_time
-from remuda.template_choice import prefers_go
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2
 
@@ -72,14 +71,14 @@ def _expiry_ns(resident: pb.Resident) -> int:
     return min(time.time_ns() + NEVER_NS, LAST_NS)
 
 
-def model_description(reply: store_pb2.ShowReply, *, system: str, go_setting: bool | None) -> dict[str, Any]:
-    """The reply to `/api/show`. `system` replaces the model's own; `go_setting` is OLLAMA_GO_TEMPLATE."""
+def model_description(reply: store_pb2.ShowReply, *, system: str) -> dict[str, Any]:
+    """The reply to `/api/show`. `system` replaces the model's own."""
     bundle = reply.bundle
     optional: dict[str, Any] = {
         "license": "\n".join(reply.licenses),
         "modelfile": reply.modelfile,
         "parameters": reply.parameters,
-        "template": _template(bundle, go_setting),
+        "template": reply.template,
         "system": system or bundle.system,
     }
     messages = [{"role": message.role, "content": message.content} for message in bundle.messages]
@@ -96,12 +95,6 @@ def model_description(reply: store_pb2.ShowReply, *, system: str, go_setting: bo
         | {"modified_at": local_time(reply.modified_at_ns)}
         | _present({"requires": reply.requires})
     )
-
-
-def _template(bundle: store_pb2.Bundle, go_setting: bool | None) -> str:
-    if prefers_go(bundle.go_template, bundle.jinja_template, go_setting):
-        return bundle.go_template
-    return bundle.jinja_template or "{{ .Prompt }}"
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _add_show(router: APIRouter, store: StoreLink, settings: Settings) -> None:
         if not name.strip():
             raise invalid("model is required")
         reply = await store.show(name, verbose=body.verbose)
-        answer = listings.model_description(reply, system=body.system, go_setting=settings.go_template)
+        answer = listings.model_description(reply, system=body.system)
         if request.headers.get("user-agent", "").startswith(COPILOT_AGENT):
             answer["model_info"]["general.basename"] = name
         return _json(answer)

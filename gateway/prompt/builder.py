@@ -1,15 +1,18 @@
-"""From a request to the tokens that the worker runs."""
+"""Builds prompts: from a request to the tokens that the worker runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import invalid
-from gateway.formats.chat_format import ChatFormat, Language
+from gateway.formats.chat_format import ChatFormat
+from gateway.formats.reply_parser import ReplyParser
+from gateway.formats.thoughts import without_old_thoughts
 from gateway.generation.options import Options
 from gateway.generation.request import Generation, Kind, Message
-from gateway.prompt.conversation import assemble, go_variables_of, jinja_variables, think_variables
+from gateway.prompt.conversation import Conversation, assemble, think_variables
 from gateway.prompt.images import CELLS_PER_IMAGE, TokenPart, divide, images_of, with_marks
-from gateway.prompt.templates.legacy import render_legacy
+from gateway.prompt.templates.go_syntax import parse_go
+from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.renderer import TemplateRenderer
 from gateway.prompt.tokenizer import Tokenizer, Tokenizers
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
@@ -24,18 +27,18 @@ class Prompt:
     tokens: list[int]
     tokenizer: Tokenizer
     segments: list[TokenPart] = field(default_factory=list[TokenPart])
-    """What comes before the tokens, where there are images."""
+    """The parts up to and including the last image; `tokens` follow them."""
 
     @property
     def size(self) -> int:
-        """Tokens, about: how many an image takes is not known here."""
+        """An estimate in tokens: only the worker knows how many an image takes."""
         before = sum(len(segment.tokens) + CELLS_PER_IMAGE for segment in self.segments)
         return before + len(self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """All that a prompt is made of."""
+    """A request with everything that its prompt and its reply depend on."""
 
     generation: Generation
     bundle: store_pb2.Bundle
@@ -45,8 +48,11 @@ class ResolvedRequest:
 
     @property
     def is_native_chat(self) -> bool:
-        """Ollama leaves these to its runner, which never cuts the middle out."""
-        return self.generation.kind is Kind.CHAT and self.format.language is Language.JINJA
+        """Whether Ollama leaves this chat to its runner, which never cuts the middle out."""
+        return self.generation.kind is Kind.CHAT and self.format.is_native
+
+    def reply_parser(self, prompt: Prompt) -> ReplyParser:
+        return self.format.reply_parser(self.generation, self.think, prompt.text)
 
 
 class PromptBuilder:
@@ -61,7 +67,7 @@ class PromptBuilder:
         tokenizer = await self.tokenizers.get(resolved.bundle)
         prompt = await self._written(resolved, tokenizer)
         if prompt.segments or len(prompt.tokens) < resolved.options.num_ctx:
-            return prompt  # as in Ollama, nothing is cut out of a prompt with images: the worker sees whether it fits
+            return prompt  # as in Ollama, a prompt with images is never cut: the worker checks whether it fits
         if not resolved.generation.truncate or not resolved.generation.shift or resolved.is_native_chat:
             check_length(prompt.tokens, resolved.options.num_ctx)
         options = resolved.options
@@ -80,13 +86,12 @@ class PromptBuilder:
         return await self._conversation(resolved, tokenizer)
 
     async def _insertion(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
-        """By the request's or the model's Go template; by the vocabulary's own tokens where the model's knows none."""
+        """Renders the request's Go template or the model's own. Where neither inserts, special tokens mark the gap."""
         generation, marks = resolved.generation, tokenizer.infill
-        if generation.template or resolved.format.syntax.uses("Suffix"):
+        template = generation.template or resolved.bundle.go_template
+        if generation.template or parse_go(template).uses("Suffix"):
             variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(resolved.think)}
-            return await self._tokenized(
-                tokenizer, await self._renderer.render("go", resolved.format.template, variables)
-            )
+            return await self._tokenized(tokenizer, await self._renderer.render(Language.GO, template, variables))
         if marks is None:
             raise invalid(f"{resolved.bundle.full_name} does not support insert")
         before = await self.tokenizers.tokenize_plain(tokenizer, generation.prompt)
@@ -99,29 +104,24 @@ class PromptBuilder:
         return Prompt(tokenizer.detokenize(tokens), tokens, tokenizer)
 
     async def _conversation(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
-        messages = assemble(resolved.generation, resolved.bundle)
+        messages = _messages_of(resolved)
         before = await self.tokenizers.text_of(tokenizer, resolved.generation.context or (), "context")
 
         async def write(some: Sequence[Message]) -> Prompt:
             text = await self._render(resolved, tokenizer, with_marks(some, at_end=resolved.is_native_chat))
             if before and tokenizer.adds_bos:
-                text = text.removeprefix(tokenizer.bos_text)  # there is one at the very beginning
+                text = text.removeprefix(tokenizer.bos_text)  # the context begins with one
             return await self._tokenized(tokenizer, before + text, images_of(some))
 
-        is_native = resolved.format.language is Language.JINJA
-        if not resolved.generation.truncate or (is_native and resolved.generation.kind is Kind.GENERATE):
+        is_generate = resolved.generation.kind is Kind.GENERATE
+        if not resolved.generation.truncate or (is_generate and resolved.format.is_native):
             return await write(messages)
         return await drop_oldest(messages, write, lambda prompt: prompt.size < resolved.options.num_ctx)
 
     async def _render(self, resolved: ResolvedRequest, tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
-        template, think = resolved.format.template, resolved.think
-        if resolved.format.language is Language.JINJA:
-            named = jinja_variables(messages, resolved.generation, think, tokenizer.bos_text, tokenizer.eos_text)
-            return await self._renderer.render("jinja", template, named)
-        syntax = resolved.format.syntax
-        if not syntax.uses("Messages"):
-            return await render_legacy(self._renderer, syntax, messages, think)
-        return await self._renderer.render("go", syntax.source, go_variables_of(messages, resolved.generation, think))
+        tools, think = resolved.generation.tools, resolved.think
+        conversation = Conversation(messages, tools, think, tokenizer.bos_text, tokenizer.eos_text)
+        return await resolved.format.render(self._renderer, conversation)
 
     async def _tokenized(self, tokenizer: Tokenizer, text: str, images: Sequence[bytes] = ()) -> Prompt:
         parts, rest = divide(text, images)
@@ -131,3 +131,11 @@ class PromptBuilder:
         others = [await self.tokenizers.tokenize_part(tokenizer, part.text) for part in parts[1:]]
         segments = [TokenPart(tokens, part.image) for tokens, part in zip([first, *others], parts, strict=True)]
         return Prompt(text, await self.tokenizers.tokenize_part(tokenizer, rest), tokenizer, segments)
+
+
+def _messages_of(resolved: ResolvedRequest) -> tuple[Message, ...]:
+    generation, family = resolved.generation, resolved.bundle.details.family
+    messages = assemble(generation, resolved.bundle)
+    if generation.kind is Kind.CHAT and resolved.format.drops_old_thoughts(generation.model, family):
+        return without_old_thoughts(messages)
+    return messages

@@ -1,21 +1,26 @@
-"""Conversations as templates see them: which messages there are, in Ollama's order, and as JSON for each language."""
+"""Conversations: their messages in Ollama's order, and the JSON that templates of each language see."""
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.generation.request import Generation, Kind, Message
 from remuda.v1 import store_pb2
 
-THOUGHTS_DROPPED_IN = ("qwen3", "deepseek-r1")
-"""Families whose earlier answers lose their thoughts before they are shown to the model again."""
 
-_THOUGHTS = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """All that a chat template shows."""
+
+    messages: Sequence[Message]
+    tools: Sequence[Mapping[str, Any]] = ()
+    think: bool | str | None = None  # None leaves the choice to the template
+    bos: str = ""  # the text of the tokenizer's token, "" where it has none
+    eos: str = ""
 
 
 def assemble(generation: Generation, bundle: store_pb2.Bundle) -> tuple[Message, ...]:
-    """The whole conversation: the model's own messages and system text, then the request's."""
+    """The messages of a request: the model's own messages and system text come first."""
     stored = tuple(Message(message.role, message.content) for message in bundle.messages)
     if generation.kind is Kind.GENERATE:
         system = generation.system or bundle.system
@@ -25,28 +30,11 @@ def assemble(generation: Generation, bundle: store_pb2.Bundle) -> tuple[Message,
     messages = stored + generation.messages
     if bundle.system and generation.messages[0].role != "system":
         messages = (Message("system", bundle.system), *messages)
-    if _drops_thoughts(generation, bundle):
-        messages = _without_old_thoughts(messages)
     return messages
 
 
-def _drops_thoughts(generation: Generation, bundle: store_pb2.Bundle) -> bool:
-    name = generation.model.rpartition("/")[2].partition(":")[0]
-    return bundle.details.family == THOUGHTS_DROPPED_IN[0] or name == THOUGHTS_DROPPED_IN[1]
-
-
-def _without_old_thoughts(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    last_user = max((i for i, message in enumerate(messages) if message.role == "user"), default=-1)
-    return tuple(
-        replace(message, content=_THOUGHTS.sub("", message.content, count=1))
-        if message.role == "assistant" and index < last_user
-        else message
-        for index, message in enumerate(messages)
-    )
-
-
 def merged(messages: Iterable[Message]) -> list[Message]:
-    """Neighbours of one role as one message, contents apart by a blank line; tool results stay on their own."""
+    """Joins neighbours of one role, with a blank line between their contents. Tool results stay apart."""
     result: list[Message] = []
     for message in messages:
         if result and result[-1].role == message.role != "tool":
@@ -61,18 +49,17 @@ def system_text(messages: Iterable[Message]) -> str:
     return "\n\n".join(message.content for message in messages if message.role == "system")
 
 
-def jinja_variables(
-    messages: Sequence[Message], generation: Generation, think: bool | str | None, bos: str, eos: str
-) -> dict[str, Any]:
-    """The variables of a Hugging Face chat template. `think` None leaves the choice to the template."""
+def jinja_variables(conversation: Conversation) -> dict[str, Any]:
+    """The variables of a Hugging Face chat template."""
+    think = conversation.think
     variables: dict[str, Any] = {
-        "messages": [jinja_message(message) for message in messages],
+        "messages": [jinja_message(message) for message in conversation.messages],
         "add_generation_prompt": True,
-        "bos_token": bos,
-        "eos_token": eos,
+        "bos_token": conversation.bos,
+        "eos_token": conversation.eos,
     }
-    if generation.tools:
-        variables["tools"] = list(generation.tools)
+    if conversation.tools:
+        variables["tools"] = list(conversation.tools)
     if think is not None:
         variables["enable_thinking"] = bool(think)
     if isinstance(think, str):
@@ -81,7 +68,7 @@ def jinja_variables(
 
 
 def jinja_message(message: Message) -> dict[str, Any]:
-    """One message in OpenAI's form. Earlier thoughts are not part of it."""
+    """One message in OpenAI's form, without its thoughts."""
     result: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         result["tool_calls"] = tool_calls(message)
@@ -93,7 +80,7 @@ def jinja_message(message: Message) -> dict[str, Any]:
 
 
 def tool_calls(message: Message) -> list[dict[str, Any]]:
-    """The calls in OpenAI's form, save that arguments are objects."""
+    """The calls in OpenAI's form, but with arguments as objects."""
     return [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}}
         for call in message.tool_calls
@@ -101,21 +88,21 @@ def tool_calls(message: Message) -> list[dict[str, Any]]:
 
 
 def think_variables(think: bool | str | None) -> dict[str, Any]:
-    """What Go templates know about thinking."""
+    """The variables by which Go templates know about thinking."""
     level = think if isinstance(think, str) else "medium" if think else ""
     return {"Think": bool(think), "ThinkLevel": level, "IsThinkSet": think is not None}
 
 
-def go_variables_of(messages: Sequence[Message], generation: Generation, think: bool | str | None) -> dict[str, Any]:
-    """The variables of a Go template that shows messages."""
+def go_variables_of(conversation: Conversation) -> dict[str, Any]:
+    """The variables of a Go template that shows messages, as JSON."""
     return {
-        "System": system_text(messages),
-        "Messages": [_go_message(message) for message in merged(messages)],
-        "Tools": list(generation.tools),
-        **think_variables(think),
+        "System": system_text(conversation.messages),
+        "Messages": [_go_message(message) for message in merged(conversation.messages)],
+        "Tools": list(conversation.tools),
+        **think_variables(conversation.think),
     }
 
 
 def _go_message(message: Message) -> dict[str, Any]:
-    """Templates see how many images there are, and their marks in the content."""
+    """Templates see the number of the images; the marks of the images stand in the content."""
     return jinja_message(message) | {"thinking": message.thinking, "images": [""] * len(message.images)}

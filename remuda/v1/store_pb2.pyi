@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,27 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TemplateLanguage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TemplateLanguageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TemplateLanguage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEMPLATE_LANGUAGE_UNSPECIFIED: _TemplateLanguage.ValueType  # 0
+    TEMPLATE_LANGUAGE_GO: _TemplateLanguage.ValueType  # 1
+    TEMPLATE_LANGUAGE_JINJA: _TemplateLanguage.ValueType  # 2
+    TEMPLATE_LANGUAGE_BUILT_IN: _TemplateLanguage.ValueType  # 3
+    """only a renderer or parser of Ollama's own knows the format"""
+
+class TemplateLanguage(_TemplateLanguage, metaclass=_TemplateLanguageEnumTypeWrapper): ...
+
+TEMPLATE_LANGUAGE_UNSPECIFIED: TemplateLanguage.ValueType  # 0
+TEMPLATE_LANGUAGE_GO: TemplateLanguage.ValueType  # 1
+TEMPLATE_LANGUAGE_JINJA: TemplateLanguage.ValueType  # 2
+TEMPLATE_LANGUAGE_BUILT_IN: TemplateLanguage.ValueType  # 3
+"""only a renderer or parser of Ollama's own knows the format"""
+Global___TemplateLanguage: _TypeAlias = TemplateLanguage  # noqa: Y015
 
 @_typing.final
 class ResolveRequest(_message.Message):
@@ -211,6 +233,31 @@ class StoredMessage(_message.Message):
 Global___StoredMessage: _TypeAlias = StoredMessage  # noqa: Y015
 
 @_typing.final
+class ChatTemplate(_message.Message):
+    """The template that renders a model's prompts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    language: Global___TemplateLanguage.ValueType
+    text: _builtins.str
+    """never "" """
+    def __init__(
+        self,
+        *,
+        language: Global___TemplateLanguage.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChatTemplate: _TypeAlias = ChatTemplate  # noqa: Y015
+
+@_typing.final
 class Bundle(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -222,7 +269,7 @@ class Bundle(_message.Message):
     PROJECTOR_PATHS_FIELD_NUMBER: _builtins.int
     ADAPTER_PATHS_FIELD_NUMBER: _builtins.int
     GO_TEMPLATE_FIELD_NUMBER: _builtins.int
-    JINJA_TEMPLATE_FIELD_NUMBER: _builtins.int
+    CHAT_TEMPLATE_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
     PARAMS_JSON_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
@@ -245,9 +292,7 @@ class Bundle(_message.Message):
     model_path: _builtins.str
     """GGUF file; of a model that is split into several the first"""
     go_template: _builtins.str
-    """TEMPLATE layer, "" when there is none"""
-    jinja_template: _builtins.str
-    """tokenizer.chat_template of the GGUF, "" when there is none"""
+    """TEMPLATE layer, "" when there is none; renders requests with a suffix"""
     system: _builtins.str
     params_json: _builtins.str
     """params layer: a JSON object, "{}" when there is none"""
@@ -265,6 +310,8 @@ class Bundle(_message.Message):
     def projector_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def adapter_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def chat_template(self) -> Global___ChatTemplate: ...
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredMessage]: ...
     @_builtins.property
@@ -288,7 +335,7 @@ class Bundle(_message.Message):
         projector_paths: _abc.Iterable[_builtins.str] | None = ...,
         adapter_paths: _abc.Iterable[_builtins.str] | None = ...,
         go_template: _builtins.str = ...,
-        jinja_template: _builtins.str = ...,
+        chat_template: Global___ChatTemplate | None = ...,
         system: _builtins.str = ...,
         params_json: _builtins.str = ...,
         messages: _abc.Iterable[Global___StoredMessage] | None = ...,
@@ -301,9 +348,9 @@ class Bundle(_message.Message):
         draft_path: _builtins.str = ...,
         split_paths: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template", b"chat_template", "details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "details", b"details", "digest", b"digest", "draft_path", b"draft_path", "full_name", b"full_name", "go_template", b"go_template", "jinja_template", b"jinja_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "split_paths", b"split_paths", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "chat_template", b"chat_template", "details", b"details", "digest", b"digest", "draft_path", b"draft_path", "full_name", b"full_name", "go_template", b"go_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "split_paths", b"split_paths", "system", b"system"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,6 +398,7 @@ class ShowReply(_message.Message):
     TENSORS_FIELD_NUMBER: _builtins.int
     MODIFIED_AT_NS_FIELD_NUMBER: _builtins.int
     REQUIRES_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
     modelfile: _builtins.str
     parameters: _builtins.str
     """the formatted text of `/api/show`"""
@@ -360,6 +408,8 @@ class ShowReply(_message.Message):
     """JSON object, "" without a projector"""
     modified_at_ns: _builtins.int
     requires: _builtins.str
+    template: _builtins.str
+    """the text of the chat template; of a built-in format the one it stands in for"""
     @_builtins.property
     def bundle(self) -> Global___Bundle: ...
     @_builtins.property
@@ -378,10 +428,11 @@ class ShowReply(_message.Message):
         tensors: _abc.Iterable[Global___TensorInfo] | None = ...,
         modified_at_ns: _builtins.int = ...,
         requires: _builtins.str = ...,
+        template: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "licenses", b"licenses", "model_info_json", b"model_info_json", "modelfile", b"modelfile", "modified_at_ns", b"modified_at_ns", "parameters", b"parameters", "projector_info_json", b"projector_info_json", "requires", b"requires", "tensors", b"tensors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "licenses", b"licenses", "model_info_json", b"model_info_json", "modelfile", b"modelfile", "modified_at_ns", b"modified_at_ns", "parameters", b"parameters", "projector_info_json", b"projector_info_json", "requires", b"requires", "template", b"template", "tensors", b"tensors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,7 +70,7 @@ class StoreServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Show(self, request, context):
-        """What `/api/show` tells about a model beyond its bundle. Errors as Resolve.
+        """What `/api/show` shows of a model. Errors as Resolve.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

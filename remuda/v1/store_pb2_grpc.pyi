@@ -38,7 +38,7 @@ class StoreStub:
     List: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListRequest, _store_pb2.ListReply]
     """All installed models, newest first."""
     Show: _grpc.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]
-    """What `/api/show` tells about a model beyond its bundle. Errors as Resolve."""
+    """What `/api/show` shows of a model. Errors as Resolve."""
 
 @_typing.type_check_only
 class StoreAsyncStub(StoreStub):
@@ -50,7 +50,7 @@ class StoreAsyncStub(StoreStub):
     List: _aio.UnaryUnaryMultiCallable[_store_pb2.ListRequest, _store_pb2.ListReply]  # type: ignore[assignment]
     """All installed models, newest first."""
     Show: _aio.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]  # type: ignore[assignment]
-    """What `/api/show` tells about a model beyond its bundle. Errors as Resolve."""
+    """What `/api/show` shows of a model. Errors as Resolve."""
 
 class StoreServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -77,6 +77,6 @@ class StoreServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.ShowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ShowReply, _abc.Awaitable[_store_pb2.ShowReply]]:
-        """What `/api/show` tells about a model beyond its bundle. Errors as Resolve."""
+        """What `/api/show` shows of a model. Errors as Resolve."""
 
 def add_StoreServicer_to_server(servicer: StoreServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,9 +6,9 @@ import orjson
 from pydantic import JsonValue
 
 from store.bundle import OpenedModel
+from store.chat_template import DEFAULT_TEMPLATE
 from store.layout.layers import Params
 
-DEFAULT_TEMPLATE = "{{ .Prompt }}"
 KEY_WIDTH = 30
 
 

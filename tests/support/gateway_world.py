@@ -33,7 +33,7 @@ BUNDLE = store_pb2.Bundle(
     digest="d" * 64,
     model_digest="a" * 64,
     model_path=str(CRIA),
-    jinja_template=CHAT_TEMPLATE,
+    chat_template=store_pb2.ChatTemplate(language=store_pb2.TEMPLATE_LANGUAGE_JINJA, text=CHAT_TEMPLATE),
     params_json='{"stop": ["###"], "temperature": 0.5}',
     capabilities=["completion", "tools", "thinking"],
     details=store_pb2.Details(family="llama", context_length=4096),

@@ -1,4 +1,4 @@
-"""Go templates without `.Messages`: one execution for each turn of system, prompt and response."""
+"""Renders Go templates without `.Messages`: once for each turn of system, prompt and response."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from gateway.generation.request import Message
 from gateway.prompt.conversation import merged, think_variables
 from gateway.prompt.templates.go_syntax import GoSyntax
+from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.renderer import TemplateRenderer
 
 
@@ -24,7 +25,7 @@ class Turn:
 
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:
-    """The conversation as turns. System text belongs to the turn in which it comes."""
+    """The conversation as turns. System text belongs to the turn that it precedes."""
     turns = [Turn()]
     for message in merged(messages):
         turn = turns[-1]
@@ -46,8 +47,8 @@ def turns_of(messages: Sequence[Message]) -> list[Turn]:
 async def render_legacy(
     renderer: TemplateRenderer, syntax: GoSyntax, messages: Sequence[Message], think: bool | str | None
 ) -> str:
-    """The prompt: every turn but the last one whole, the last one up to where the reply begins."""
+    """The prompt: all turns, the last one only up to where its reply begins."""
     *earlier, last = turns_of(messages)
-    texts = [await renderer.render("go", syntax.source, turn.variables(think)) for turn in earlier]
-    begun = await renderer.render("go", syntax.before_response(), last.variables(think))
+    texts = [await renderer.render(Language.GO, syntax.source, turn.variables(think)) for turn in earlier]
+    begun = await renderer.render(Language.GO, syntax.before_response(), last.variables(think))
     return "".join(texts) + begun + last.response

@@ -1,15 +1,16 @@
-"""Renders templates in child processes, so that none can stop the gateway's streams or fill its memory."""
+"""Renders templates in child processes, where they cannot stop the gateway's streams or fill its memory."""
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import orjson
 
 from gateway.errors import internal
+from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.sandbox import HEADER
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -19,12 +20,10 @@ log = get_logger()
 
 PROCESS_DIED = b'{"error":"the process that rendered it died"}'
 FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
-"""What a process that dies, or cannot be started in time, raises; the last is uvloop's."""
+"""What is raised where a process dies or does not start in time. RuntimeError comes from uvloop."""
 
 HELD_UP_S = 0.25
-"""How long after its time is up a template's answer is still read: a crowd may have held up the gateway meanwhile."""
-
-Language: TypeAlias = Literal["go", "jinja"]
+"""How long an answer is still read after its time is up: a crowd may have held up the gateway meanwhile."""
 
 
 class TemplateRenderer:
@@ -38,7 +37,7 @@ class TemplateRenderer:
         self._closed = False
 
     def start(self) -> None:
-        """Starts the first process ahead of the first request; nobody waits for it."""
+        """Starts the first process in the background, ahead of the first request."""
         self._first = asyncio.create_task(self._start_first())
 
     async def close(self) -> None:
@@ -51,8 +50,8 @@ class TemplateRenderer:
             await _end(self._idle.pop())
 
     async def render(self, language: Language, template: str, variables: Mapping[str, Any]) -> str:
-        """The text of a template. Raises GatewayError with the template's own message, or that it took too much."""
-        question = orjson.dumps({"language": language, "template": template, "variables": variables})
+        """The text of a template. Raises GatewayError where the template fails or takes too much time or memory."""
+        question = orjson.dumps({"language": language.value, "template": template, "variables": variables})
         async with self._turns:
             answer = orjson.loads(await self._ask(question) or await self._ask(question) or PROCESS_DIED)
         if "error" in answer:
@@ -67,7 +66,7 @@ class TemplateRenderer:
                 self._idle.append(process)
 
     async def _ask(self, question: bytes) -> bytes | None:
-        """The answer; None when the process died, which is worth another try: it may have died before."""
+        """The answer; None where the process died. It may have died earlier, so a second try may succeed."""
         process = await self._take()
         if process is None:
             return None
@@ -87,7 +86,7 @@ class TemplateRenderer:
             exchange.cancel()
             if answer is not None and not self._closed:
                 self._idle.append(process)
-            else:  # it is still busy with something nobody waits for
+            else:  # it may still be busy with the question
                 await asyncio.shield(_end(process))
 
     async def _take(self) -> Process | None:
@@ -108,7 +107,7 @@ class TemplateRenderer:
         return await self._spawn()
 
     async def _spawn(self) -> Process:
-        """A process that is ready: its start is no part of the time that a template has."""
+        """A process that is ready, so that its start takes nothing of the template's time."""
         settings = self._settings
         arguments = (os.getpid(), settings.template_memory, settings.template_cache)
         process = await asyncio.create_subprocess_exec(

@@ -1,8 +1,9 @@
-"""The template process: renders what it is sent on stdin until stdin closes. Its memory is bounded by the kernel, its
-time by the parent, which kills it; a hostile template ends there and harms nobody.
+"""The template process: renders the templates that come on stdin, until stdin closes.
 
-A message is its length in four bytes (big-endian) and a JSON object. Question: {"language", "template", "variables"};
-answer: {"text"} or {"error"}. An empty message says that it is ready.
+The kernel bounds its memory. The parent bounds its time and kills it. So a hostile template harms nobody.
+
+A message is its length in four bytes (big-endian) and a JSON object. A question is {"language", "template",
+"variables"}, an answer {"text"} or {"error"}. An empty message says that the process is ready.
 """
 
 import os
@@ -18,6 +19,7 @@ import setproctitle
 from gateway.prompt.templates.go import render_go
 from gateway.prompt.templates.go_data import go_variables
 from gateway.prompt.templates.jinja import Arguments, TemplateRenderError, render_jinja
+from gateway.prompt.templates.language import Language
 from remuda.process import die_with_parent
 
 HEADER = struct.Struct(">I")
@@ -39,7 +41,7 @@ def main() -> None:
 
 
 def _close_inherited() -> None:
-    """Leaves templates the standard streams alone; uvloop passes on duplicates of them, and what is inheritable."""
+    """Closes all files but the standard streams: uvloop passes on duplicates of those, and inheritable files."""
     os.closerange(sys.stderr.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
@@ -69,7 +71,7 @@ def _answer(question: dict[str, Any], cache_size: int) -> dict[str, str]:
 
 def _render(question: dict[str, Any], cache_size: int) -> str:
     template, variables = question["template"], question["variables"]
-    if question["language"] == "go":
+    if question["language"] == Language.GO:
         return render_go(template, go_variables(variables), cache_size)
     for message in variables.get("messages", ()):
         for call in message.get("tool_calls") or ():

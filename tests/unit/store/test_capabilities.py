@@ -2,8 +2,9 @@
 
 import pytest
 
-from remuda.template_choice import go_skills, jinja_skills, prefers_go
+from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
+from store.chat_template import TemplateSources, go_skills, jinja_skills, prefers_go
 from store.details import human_number
 from store.gguf.header import Gguf, Value
 
@@ -31,7 +32,8 @@ def detect(
     parser: str = "",
     declared: tuple[str, ...] = (),
 ) -> list[str]:
-    return detect_capabilities(Evidence(model or header(), projectors, go, jinja, renderer, parser, declared, None))
+    templates = TemplateSources(go, jinja, renderer, parser)
+    return detect_capabilities(Evidence(model or header(), projectors, templates, declared))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,34 @@ def test_the_go_template_wins_unless_jinja_is_better_or_the_setting_decides(
     go: str, jinja: str, setting: bool | None, expected: bool
 ) -> None:
     assert prefers_go(go, jinja, setting) is expected
+
+
+HARMONY = "<|start|>{{ .Prompt }}"
+GO, JINJA, BUILT_IN = pb.TEMPLATE_LANGUAGE_GO, pb.TEMPLATE_LANGUAGE_JINJA, pb.TEMPLATE_LANGUAGE_BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("templates", "language", "text"),
+    [
+        (TemplateSources(GO_PLAIN, JINJA_PLAIN), GO, GO_PLAIN),
+        (TemplateSources(GO_PLAIN, JINJA_TOOLS), JINJA, JINJA_TOOLS),
+        (TemplateSources(GO_PLAIN, JINJA_TOOLS, go_setting=True), GO, GO_PLAIN),
+        (TemplateSources(GO_PLAIN, "", go_setting=False), GO, "{{ .Prompt }}"),
+        (TemplateSources(), GO, "{{ .Prompt }}"),
+        (TemplateSources(GO_PLAIN, JINJA_PLAIN, renderer="qwen3-coder"), JINJA, JINJA_PLAIN),
+        (TemplateSources(GO_PLAIN, parser="harmony"), BUILT_IN, GO_PLAIN),
+        (TemplateSources(HARMONY, family="gptoss"), BUILT_IN, HARMONY),
+        (TemplateSources(HARMONY, JINJA_PLAIN, family="gpt-oss"), JINJA, JINJA_PLAIN),
+        (TemplateSources(GO_PLAIN, family="gptoss"), GO, GO_PLAIN),
+        (TemplateSources(HARMONY, family="llama"), GO, HARMONY),
+    ],
+)
+def test_one_template_renders_the_prompts(templates: TemplateSources, language: pb.TemplateLanguage, text: str) -> None:
+    assert templates.chosen() == pb.ChatTemplate(language=language, text=text)
+
+
+def test_what_is_shown_is_chosen_by_the_texts_alone() -> None:
+    assert TemplateSources(GO_PLAIN, JINJA_PLAIN, parser="harmony").preferred().text == GO_PLAIN
 
 
 def test_a_variable_outside_an_action_is_no_evidence() -> None:

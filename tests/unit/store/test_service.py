@@ -76,7 +76,8 @@ def overwrite(path: str, content: bytes) -> None:
 async def test_resolves_all_that_a_gateway_needs(store: store_pb2_grpc.StoreAsyncStub) -> None:
     bundle = await resolve(store, "tiny:8b")
     assert (bundle.name, bundle.full_name) == ("Tiny:8B", "registry.ollama.ai/library/Tiny:8B")
-    assert (bundle.go_template, bundle.jinja_template, bundle.system) == (TEMPLATE, JINJA, "Be brief.")
+    assert (bundle.go_template, bundle.system) == (TEMPLATE, "Be brief.")
+    assert bundle.chat_template == pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_GO, text=TEMPLATE)
     assert json.loads(bundle.params_json) == PARAMS
     assert [(message.role, message.content) for message in bundle.messages] == [("user", "hi"), ("assistant", "hello")]
     assert Path(bundle.model_path).name == f"sha256-{bundle.model_digest}"
@@ -206,7 +207,8 @@ def test_the_embedded_model_is_imported_once(settings: Settings, tmp_path: Path)
     library.prepare()
     import_embedded(library, str(write_gguf(tmp_path / "cria.gguf")))
     bundle = library.resolve("cria")
-    assert (bundle.name, bundle.jinja_template) == ("cria:latest", JINJA)
+    assert bundle.name == "cria:latest"
+    assert bundle.chat_template == pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_JINJA, text=JINJA)
     assert bundle.details.parameter_size == "320"
     import_embedded(library, str(write_gguf(tmp_path / "other.gguf", tokens=20)))
     assert library.resolve("cria").digest == bundle.digest

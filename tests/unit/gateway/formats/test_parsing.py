@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.formats.go_calls import GenericCalls
+from gateway.formats.go_template import GoTemplateCalls
 from gateway.formats.hermes import HermesCalls
 from gateway.formats.reply_parser import ReplyParser
-from gateway.formats.thinking import ThinkingSplitter
+from gateway.formats.thinking_splitter import ThinkingSplitter
 from gateway.generation.request import ToolCall
 from gateway.prompt.templates.go_syntax import Tags
 
@@ -79,8 +79,8 @@ def test_a_broken_call_is_an_error_not_a_wrong_result(text: str) -> None:
         read(ReplyParser(calls=HermesCalls()), text, 4)
 
 
-def generic(tag: str) -> Callable[[], GenericCalls]:
-    return lambda: GenericCalls(tag, ["get_weather", "get_weather_now", "add"])
+def generic(tag: str) -> Callable[[], GoTemplateCalls]:
+    return lambda: GoTemplateCalls(tag, ["get_weather", "get_weather_now", "add"])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -101,7 +101,7 @@ def generic(tag: str) -> Callable[[], GenericCalls]:
     ],
 )
 def test_go_template_models_call_by_tag_name_and_object(
-    parser: Callable[[], GenericCalls], text: str, content: str, calls: list[Any], size: int
+    parser: Callable[[], GoTemplateCalls], text: str, content: str, calls: list[Any], size: int
 ) -> None:
     seen = read(ReplyParser(calls=parser()), text, size)
     assert (seen[1], bare(seen[2])) == (content, calls)

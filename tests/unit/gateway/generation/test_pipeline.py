@@ -71,7 +71,7 @@ async def test_a_continued_conversation_begins_once(private_folder: Path, tmp_pa
     bundle = store_pb2.Bundle()
     bundle.CopyFrom(BUNDLE)
     bundle.model_path = str(write_scripted_model(tmp_path / "script.gguf", "one"))
-    bundle.jinja_template = "{{ bos_token }}{{ messages[0].content }}"
+    bundle.chat_template.text = "{{ bos_token }}{{ messages[0].content }}"
     async with world_in(private_folder, bundle) as world:
         first = list(wire_pb2.Work.FromString((await submitted(world, GENERATE)).work).prompt)
         again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": first})).work).prompt
@@ -344,8 +344,8 @@ GO_TEMPLATE = (
 async def test_a_go_template_model_calls_while_it_streams(world: World) -> None:
     world.store.bundle = store_pb2.Bundle()
     world.store.bundle.CopyFrom(BUNDLE)
-    world.store.bundle.jinja_template = ""
-    world.store.bundle.go_template = GO_TEMPLATE
+    template = store_pb2.ChatTemplate(language=store_pb2.TEMPLATE_LANGUAGE_GO, text=GO_TEMPLATE)
+    world.store.bundle.chat_template.CopyFrom(template)
     rendered = await world.client.post("/api/chat", json={**CHAT, "tools": TOOLS, "_debug_render_only": True})
     assert rendered.json()["_debug_info"]["rendered_template"] == "f[user]hi"
     call = await post(world, "/api/chat", {**CHAT, "tools": TOOLS})
@@ -371,7 +371,7 @@ async def test_an_unexpected_failure_tells_the_client_nothing_about_itself(world
 async def test_tool_syntax_that_is_not_understood_is_refused(world: World) -> None:
     world.store.bundle = store_pb2.Bundle()
     world.store.bundle.CopyFrom(BUNDLE)
-    world.store.bundle.jinja_template = "{{ tools }}{{ messages }}"
+    world.store.bundle.chat_template.text = "{{ tools }}{{ messages }}"
     reply = await world.client.post("/api/chat", json={**CHAT, "tools": TOOLS})
     assert (reply.status_code, reply.json()) == (
         501,

@@ -7,7 +7,8 @@ import pytest
 from support.gateway_world import BUNDLE, CHAT_TEMPLATE, CRIA
 
 from gateway.errors import ErrorKind, GatewayError
-from gateway.formats.chat_format import ChatFormat, Language
+from gateway.formats.go_template import GoTemplateFormat
+from gateway.formats.hermes import HermesFormat
 from gateway.generation.options import ContextBounds, resolve_options
 from gateway.generation.request import Generation, Kind
 from gateway.grammar.answer import AnswerGrammars
@@ -27,13 +28,13 @@ ANSWER = '{"city": "Paris"}'
 CALL = '{"name": "f", "arguments": {"x": [1, "y"]}}'
 TOOLS = ({"type": "function", "function": {"name": "f"}},)
 CHAT = Generation(Kind.CHAT, "cria", format=SCHEMA)
-JINJA = ChatFormat(Language.JINJA, CHAT_TEMPLATE)
+JINJA = HermesFormat(CHAT_TEMPLATE)
 MESSAGES = "{{ range .Messages }}{{ if .Thinking }}[T]{{ .Thinking }}[/T]{{ end }}{{ .Content }}"
 """A Go template whose thinking tags are no tokens of the vocabulary."""
 
 
-def go_format(calls: str) -> ChatFormat:
-    return ChatFormat(Language.GO, MESSAGES + "{{ if .ToolCalls }}" + calls + "{{ end }}{{ end }}")
+def go_format(calls: str) -> GoTemplateFormat:
+    return GoTemplateFormat(MESSAGES + "{{ if .ToolCalls }}" + calls + "{{ end }}{{ end }}")
 
 
 class Judge:

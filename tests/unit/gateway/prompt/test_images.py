@@ -19,6 +19,7 @@ RED, BLUE = b"red picture", b"blue picture"
 RED64, BLUE64 = (base64.b64encode(image).decode() for image in (RED, BLUE))
 JINJA = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}>"
 GO = "{{ range .Messages }}<{{ .Role }}>{{ if .Images }}+{{ end }}{{ .Content }}{{ end }}>"
+GO_CHAT = store_pb2.ChatTemplate(language=store_pb2.TEMPLATE_LANGUAGE_GO, text=GO)
 TOO_FEW = "this model is missing data required for image input"
 
 
@@ -27,7 +28,7 @@ def bundle_that_sees(**changes: Any) -> store_pb2.Bundle:
     whole = store_pb2.Bundle()
     whole.CopyFrom(BUNDLE)
     whole.ClearField("params_json")
-    whole.jinja_template = JINJA
+    whole.chat_template.text = JINJA
     whole.MergeFrom(bundle)
     return whole
 
@@ -86,7 +87,7 @@ async def test_images_follow_the_text_of_their_message_in_a_jinja_template(
 async def test_images_of_generate_take_their_places_or_the_beginning(
     private_folder: Path, body: dict[str, Any], prompt: str
 ) -> None:
-    async with world_in(private_folder, bundle_that_sees(go_template=GO)) as world:
+    async with world_in(private_folder, bundle_that_sees(chat_template=GO_CHAT)) as world:
         assert shown(await work_of(world, "/api/generate", body)) == prompt
 
 

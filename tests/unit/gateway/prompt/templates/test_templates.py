@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 
 from gateway.errors import ErrorKind, GatewayError
-from gateway.generation.request import Generation, Kind, Message, ToolCall
-from gateway.prompt.conversation import go_variables_of, jinja_variables
+from gateway.generation.request import Message, ToolCall
+from gateway.prompt.conversation import Conversation, go_variables_of, jinja_variables
 from gateway.prompt.templates.go_syntax import Tags, parse_go
+from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.legacy import render_legacy
 from gateway.prompt.templates.renderer import TemplateRenderer
 from remuda.settings import Settings
@@ -31,7 +32,6 @@ TALK = (
     Message("assistant", "", tool_calls=(ToolCall("f", {"z": "é", "a": 1}, "call_1"),)),
     Message("tool", "42", tool_name="f"),
 )
-GENERATION = Generation(Kind.CHAT, "m", messages=TALK, tools=(TOOL,))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -43,11 +43,12 @@ async def renderer() -> AsyncGenerator[TemplateRenderer]:
 
 
 async def jinja(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
-    return await renderer.render("jinja", template, jinja_variables(TALK, GENERATION, think, "<s>", "</s>"))
+    conversation = Conversation(TALK, (TOOL,), think, "<s>", "</s>")
+    return await renderer.render(Language.JINJA, template, jinja_variables(conversation))
 
 
 async def go(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
-    return await renderer.render("go", template, go_variables_of(TALK, GENERATION, think))
+    return await renderer.render(Language.GO, template, go_variables_of(Conversation(TALK, (TOOL,), think)))
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,27 @@
-"""Which template speaks for a model that has two: the Go template of its TEMPLATE layer, or the Jinja of its GGUF.
+"""Which template renders a model's prompts: the Go template of its TEMPLATE layer, or the Jinja one of its GGUF.
 
-The rule, in order:
+Where Ollama serves the model with a renderer or parser of its own, only the Jinja template can take their place.
+For all other models the rule is, in order:
 1. `OLLAMA_GO_TEMPLATE` set: true takes the Go template where there is one, false never takes it.
-2. Only one of them there: that one.
+2. The model has only one of the two: that one.
 3. Jinja, if it shows strictly more of {tools, thinking, insert}, unless only the Go one handles tool results.
 4. Jinja, if both show the same, tools among it, and only the Jinja one handles tool results.
 5. The Go template.
-The evidence is textual. The store reports capabilities by this rule and the gateway renders by it.
+The evidence is textual. Prompts, capabilities and `/api/show` all follow this choice.
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+from remuda.v1 import store_pb2 as pb
+
+DEFAULT_TEMPLATE: Final = "{{ .Prompt }}"
+"""Ollama's template for a model that has none."""
+HARMONY_FAMILIES: Final = frozenset({"gptoss", "gpt-oss"})
+"""Families that Ollama serves with its built-in Harmony format where their Go template is Harmony's."""
+HARMONY_TAG: Final = "<|start|>"
 
 
 class Skill(StrEnum):
@@ -31,6 +42,47 @@ _GO_TOOL_RESULT = re.compile(r"""eq\s+\.Role\s+["`]tool["`]|tool_response|TOOL_R
 _JINJA_TOOL_RESULT = re.compile(r"""tool_response|tool_results|role['"]?\]?\s*==\s*['"]tool['"]|ipython""")
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateSources:
+    """A model's templates, and what decides between them. Absent texts are empty."""
+
+    go: str = ""
+    jinja: str = ""
+    renderer: str = ""
+    parser: str = ""
+    family: str = ""
+    go_setting: bool | None = None  # OLLAMA_GO_TEMPLATE
+
+    @property
+    def has_named_builtin(self) -> bool:
+        """Whether the model's config names a renderer or parser of Ollama's own."""
+        return bool(self.renderer or self.parser)
+
+    def chosen(self) -> pb.ChatTemplate:
+        """The template that renders the prompts."""
+        if not self._needs_built_in():
+            return self.preferred()
+        if self.jinja:
+            return _jinja(self.jinja)
+        return pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_BUILT_IN, text=self.preferred().text)
+
+    def preferred(self) -> pb.ChatTemplate:
+        """The template that the model's texts alone suggest, as `/api/show` prints it."""
+        if prefers_go(self.go, self.jinja, self.go_setting):
+            return _go(self.go)
+        return _jinja(self.jinja) if self.jinja else _go(DEFAULT_TEMPLATE)
+
+    def _needs_built_in(self) -> bool:
+        is_harmony = self.family in HARMONY_FAMILIES and HARMONY_TAG in self.go
+        return self.has_named_builtin or is_harmony
+
+
+def skills_of(template: pb.ChatTemplate) -> frozenset[Skill]:
+    """What a Go or Jinja template can express."""
+    is_go = template.language == pb.TEMPLATE_LANGUAGE_GO
+    return go_skills(template.text) if is_go else jinja_skills(template.text)
+
+
 def go_skills(template: str) -> frozenset[Skill]:
     """What a Go template uses inside its actions."""
     actions = " ".join(_GO_ACTION.findall(template))
@@ -39,18 +91,18 @@ def go_skills(template: str) -> frozenset[Skill]:
 
 def jinja_skills(template: str) -> frozenset[Skill]:
     """What a Jinja template mentions. Insertion has no Jinja form."""
-    found: set[Skill] = set()
+    skills: set[Skill] = set()
     if "tools" in template or "tool_call" in template:
-        found.add(Skill.TOOLS)
+        skills.add(Skill.TOOLS)
     splits_thoughts = "split('</think>')" in template or 'split("</think>")' in template
     keeps_thoughts = "reasoning_content" in template or "<SPECIAL_12>" in template
     if ("<think>" in template and "</think>" in template) or (splits_thoughts and not keeps_thoughts):
-        found.add(Skill.THINKING)
-    return frozenset(found)
+        skills.add(Skill.THINKING)
+    return frozenset(skills)
 
 
 def prefers_go(go_template: str, jinja_template: str, setting: bool | None) -> bool:
-    """Whether the Go template renders this model's prompts. Both texts may be ""; `setting` is OLLAMA_GO_TEMPLATE."""
+    """Whether the Go template goes before the Jinja one. Both texts may be ""; `setting` is OLLAMA_GO_TEMPLATE."""
     if setting is not None:
         return setting and bool(go_template)
     if not go_template or not jinja_template:
@@ -77,3 +129,11 @@ def _jinja_takes_tool_results(template: str) -> bool:
 
 def _mentions(text: str, *names: str) -> bool:
     return all(re.search(re.escape(name) + r"\b", text) for name in names)
+
+
+def _go(text: str) -> pb.ChatTemplate:
+    return pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_GO, text=text)
+
+
+def _jinja(text: str) -> pb.ChatTemplate:
+    return pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_JINJA, text=text)

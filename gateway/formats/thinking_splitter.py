@@ -1,4 +1,4 @@
-"""Splits a reply into thoughts and answer while it is being written."""
+"""Splits a reply into thoughts and answer while the model writes it."""
 
 from enum import Enum, auto
 
@@ -24,7 +24,7 @@ class ThinkingSplitter:
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, str]:
-        """The thoughts and the answer that are certain now."""
+        """Takes more text; returns the thoughts and the answer that are certain now."""
         if self._state is _State.ANSWER:
             return "", text
         self._held += text
@@ -37,7 +37,7 @@ class ThinkingSplitter:
         return thoughts, answer
 
     def end(self) -> tuple[str, str]:
-        """What was held back."""
+        """Returns the thoughts and the answer that were held back."""
         held, self._held = self._held, ""
         return (held, "") if self._state is _State.THINKING else ("", held)
 
