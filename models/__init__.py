@@ -1,1 +1,1 @@
-"""Material that ships with Remuda: the embedded model and the scripts that make it."""
+"""Material that ships with Remuda: the embedded model and the scripts that made it."""

@@ -1,13 +1,13 @@
-"""Remuda: a drop-in replacement for the Ollama server. This package is what all processes share."""
+"""Remuda, a drop-in replacement for the Ollama server. This package holds what all processes share."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
 
-# gRPC reads this when it is imported. Its fork handlers start threads in the child, which now and then crash it between
-# fork and exec. No child of ours uses gRPC before it has replaced itself by exec.
+# gRPC reads this when it is imported. Its fork handlers start threads in the child, which sometimes crash the child
+# between fork and exec. Remuda's children use gRPC only after exec, so they need no handlers.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 try:
     __version__ = version("remuda")
-except PackageNotFoundError:  # run from a checkout that was never installed
+except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.0.0"

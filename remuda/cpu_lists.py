@@ -1,16 +1,16 @@
 """Sets of CPUs as `taskset` and the kernel write them: `0-3,8`, `0-15:2`."""
 
 MAX_CPU = 8191
-"""The highest number that is believed: no kernel is built for more, and a slip must not fill the memory."""
+"""The highest CPU that is accepted. No kernel is built for more, and a typing error must not fill the memory."""
 
 
 def parse_cpu_sets(text: str) -> tuple[frozenset[int], ...]:
-    """Several sets, separated by semicolons: `0-3;4-7`. Raises ValueError."""
+    """Reads several sets, separated by semicolons: `0-3;4-7`. Raises ValueError."""
     return tuple(parse_cpu_set(part) for part in text.split(";") if part.strip())
 
 
 def parse_cpu_set(text: str) -> frozenset[int]:
-    """One set of at least one CPU. Raises ValueError."""
+    """Reads one set, of at least one CPU. Raises ValueError."""
     cpus = frozenset(cpu for part in text.split(",") for cpu in _range(part.strip()))
     if not cpus:
         raise ValueError(text)
@@ -23,7 +23,7 @@ def write_cpu_set(cpus: frozenset[int]) -> str:
 
 
 def _range(text: str) -> range:
-    """`5`, `0-3` or, every other one of them, `0-3:2`."""
+    """Reads `5`, `0-3` or `0-3:2` (every other one)."""
     span, _, step = text.partition(":")
     first, dash, last = span.partition("-")
     start, end, stride = int(first), int(last if dash else first), int(step or 1)

@@ -1,4 +1,4 @@
-"""Devices: which are GPUs, and what they are called for people."""
+"""Tells GPUs from CPUs, and names devices for people."""
 
 from collections.abc import Iterable
 

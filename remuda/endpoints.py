@@ -1,11 +1,13 @@
 """Where the processes of one instance meet: unix sockets in a private folder, one name for each."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 RUN_DIR_VARIABLE = "REMUDA_INSTANCE_DIR"
-"""Set by the supervisor for its children: the folder of this instance's sockets."""
+"""Names the folder of this instance's sockets. The supervisor sets it for its children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +47,18 @@ class Endpoints:
     def tokens(self, index: int) -> str:
         """ZeroMQ endpoint that a gateway binds for token frames."""
         return f"ipc://{self.folder}/gateway-{index}.zmq"
+
+
+def socket_path(address: str) -> Path:
+    """The file of a gRPC target (`unix:/path`) or a ZeroMQ endpoint (`ipc:///path`)."""
+    return Path(address.partition(":")[2].removeprefix("//"))
+
+
+@contextmanager
+def private_sockets() -> Generator[None]:
+    """Gives sockets that are bound inside the block mode 0600 from their first moment."""
+    before = os.umask(0o177)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,16 +1,16 @@
-"""Numbers and times as people read them, in the words of Ollama's command."""
+"""Sizes and times in the words of Ollama's command."""
 
 from datetime import datetime
 
 UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3))
 BINARY_UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-GO_UNITS = (("ms", 1_000_000), ("µs", 1_000), ("ns", 1))
 SECOND, MINUTE, HOUR = 1, 60, 3600
 FAR_AWAY = 20 * 365 * 24 * HOUR
+"""Seconds after which a moment counts as `Forever`."""
 
 
 def human_bytes(size: int) -> str:
-    """Powers of 1000: `999 B`, `1.5 GB`, `12 MB`."""
+    """A size in powers of 1000: `999 B`, `1.5 GB`, `12 MB`."""
     for unit, factor in UNITS:
         if size >= factor:
             value = size / factor
@@ -19,7 +19,7 @@ def human_bytes(size: int) -> str:
 
 
 def binary_bytes(size: int) -> str:
-    """Powers of 1024, as memory is counted: `15.6 GiB`."""
+    """A size in powers of 1024, as memory is counted: `15.6 GiB`."""
     for unit, factor in BINARY_UNITS:
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
@@ -48,30 +48,10 @@ def _many_hours(hours: int) -> str:
 
 
 def human_time(moment: datetime | None, now: datetime) -> str:
-    """When something was or will be: `2 days ago`, `4 minutes from now`, `Never`, `Forever`."""
+    """The distance of a moment from now: `2 days ago`, `4 minutes from now`, `Never`, `Forever`."""
     if moment is None or moment.year <= 1:
         return "Never"
     ahead = (moment - now).total_seconds()
     if ahead > FAR_AWAY:
         return "Forever"
     return f"{human_duration(ahead)} from now" if ahead > 0 else f"{human_duration(-ahead)} ago"
-
-
-def go_duration(nanoseconds: int) -> str:
-    """A duration as Go writes it: `1m2.5s`, `1.234567ms`."""
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    if seconds == 0:
-        for unit, factor in GO_UNITS:
-            if nanoseconds >= factor:
-                return f"{_decimal(nanoseconds, factor)}{unit}"
-        return "0s"
-    hours, minutes = seconds // HOUR, seconds % HOUR // MINUTE
-    prefix = f"{hours}h{minutes}m" if hours else (f"{minutes}m" if minutes else "")
-    return f"{prefix}{_decimal(seconds % MINUTE * 1_000_000_000 + fraction, 1_000_000_000)}s"
-
-
-def _decimal(value: int, factor: int) -> str:
-    """value / factor without trailing zeros and without rounding."""
-    whole, rest = divmod(value, factor)
-    digits = f"{rest:0{len(str(factor)) - 1}d}".rstrip("0") if rest else ""
-    return f"{whole}.{digits}" if digits else str(whole)

@@ -1,4 +1,4 @@
-"""Where the server listens, as `OLLAMA_HOST` says it."""
+"""The address of `OLLAMA_HOST`."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class ListenAddress(BaseModel):
-    """Where the gateway listens, or where a client finds it (Ollama's `OLLAMA_HOST`)."""
+    """Where the gateways listen, or where a client finds them."""
 
     scheme: str = "http"
     host: str = "127.0.0.1"
@@ -15,7 +15,7 @@ class ListenAddress(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> "ListenAddress":
-        """Accepts a host, host:port, an IPv6 address or a URL; an invalid port gives the scheme's default."""
+        """Reads a host, host:port, an IPv6 address or a URL. An invalid port becomes the scheme's default."""
         scheme, separator, rest = text.partition("://")
         if not separator:
             scheme, rest = ("https" if text == "ollama.com" else "http"), text
@@ -38,7 +38,7 @@ class ListenAddress(BaseModel):
 
     @property
     def client_url(self) -> str:
-        """The URL a client on this machine uses: wildcard addresses become the loopback address."""
+        """The URL that a client on this machine calls. A wildcard address becomes the loopback address."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
             self.host, self.authority.rpartition(":")[0]
         )

@@ -10,7 +10,7 @@ from remuda.settings import Settings
 
 
 def configure_logs(settings: Settings, process: str) -> None:
-    """Sets up structlog for this process; `process` is bound to every line."""
+    """Sets up structlog for this process. Every line carries `process`."""
     threshold = logging.DEBUG if settings.debug > 0 else logging.INFO - 10 * min(settings.debug, 0)
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
@@ -32,5 +32,5 @@ def configure_logs(settings: Settings, process: str) -> None:
 
 
 def get_logger() -> Any:
-    """A logger with the process's name and settings."""
+    """A logger that follows `configure_logs`, even if it was made before."""
     return structlog.get_logger()

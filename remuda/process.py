@@ -1,4 +1,4 @@
-"""What every process does at its start and its end: a title, logs, signals, and never outliving its parent."""
+"""What all processes share at their start and end: title, logs, signals, and an end no later than their parent's."""
 
 import asyncio
 import ctypes
@@ -14,13 +14,15 @@ from remuda.logs import configure_logs
 from remuda.settings import Settings
 
 PR_SET_PDEATHSIG = 1
+PARENT_VARIABLE = "REMUDA_PARENT_PID"
+"""Names the process that must not die before this one. A parent sets it for its children."""
 
 
 def die_with_parent(parent: int) -> None:
     """Asks the kernel to kill this process when `parent` dies, so that no crash leaves a process behind (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the request was in place
+    if os.getppid() != parent:  # the parent died before the kernel was asked
         os._exit(1)
 
 
@@ -31,14 +33,14 @@ def begin_process(title: str, settings: Settings) -> None:
 
 
 def exit_reason(status: int) -> str:
-    """An exit status as asyncio gives it, in words: "exit status 1", "signal SIGKILL"."""
+    """The words for an exit status of asyncio, which is negative for a signal: "exit status 1", "signal SIGKILL"."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
 def run_process(title: str, main: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
-    """Runs an asyncio process until `main` returns. SIGTERM and SIGINT set the event, upon which `main` returns."""
+    """Runs `main` in uvloop until it returns. SIGTERM and SIGINT set its event, and `main` returns when it is set."""
     settings = Settings()
-    if parent := os.environ.get("REMUDA_PARENT_PID"):
+    if parent := os.environ.get(PARENT_VARIABLE):
         die_with_parent(int(parent))
     begin_process(title, settings)
 

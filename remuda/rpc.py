@@ -1,26 +1,26 @@
 """gRPC between the processes: servers on private unix sockets with the health service, and channels to them."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from remuda.endpoints import private_sockets, socket_path
+
 MAX_MESSAGE = 64 * (1 << 20)
-"""Bytes of one message: a prompt of a million tokens takes about 4 MB, verbose metadata of a model up to 20 MB."""
+"""Most bytes of one message. A prompt of a million tokens takes about 4 MB, a model's verbose metadata up to 20 MB."""
 
 _UNLIMITED = (1 << 31) - 1
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
-    # a peer on a unix socket is back within a second of its restart; gRPC's default waits up to two minutes
+    # A restarted peer is back within a second. gRPC's default waits up to two minutes before it tries again.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 500),
-    # OLLAMA_MAX_QUEUE bounds what waits, and tells those whom it refuses. gRPC's own bounds end calls as CANCELLED:
-    # some beyond 1,000 that the server's loop has not taken yet, all beyond 3,000
+    # OLLAMA_MAX_QUEUE bounds the waiting requests and refuses the others with an error. gRPC's own bounds end calls as
+    # CANCELLED: some beyond 1,000 calls that the server's loop has not accepted yet, all beyond 3,000.
     ("grpc.server.max_pending_requests", _UNLIMITED),
     ("grpc.server.max_pending_requests_hard_limit", _UNLIMITED),
 )
@@ -37,17 +37,14 @@ async def start_server(target: str, register: Callable[[grpc.aio.Server], None])
     register(server)
     checks = cast(Any, health).aio.HealthServicer()  # the package ships no types
     cast(Any, health_pb2_grpc).add_HealthServicer_to_server(checks, server)
-    _remove_socket(target)
-    before = os.umask(0o177)
-    try:
+    remove_socket(target)
+    with private_sockets():
         server.add_insecure_port(target)
         await server.start()
-    finally:
-        os.umask(before)
     await checks.set("", cast(Any, health_pb2).HealthCheckResponse.SERVING)
     return server
 
 
-def _remove_socket(target: str) -> None:
-    """A predecessor that was killed leaves its socket behind."""
-    Path(target.removeprefix("unix:")).unlink(missing_ok=True)
+def remove_socket(target: str) -> None:
+    """Removes the socket of a killed predecessor, so that a socket at this path belongs to a living process."""
+    socket_path(target).unlink(missing_ok=True)

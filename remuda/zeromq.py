@@ -1,13 +1,11 @@
-"""Binding ZeroMQ sockets so that nobody but this user can connect."""
+"""Binds ZeroMQ sockets that only this user can connect to."""
 
-import os
 from typing import Any
+
+from remuda.endpoints import private_sockets
 
 
 def bind_private(socket: Any, endpoint: str) -> None:
-    """Binds a socket; a unix socket gets mode 0600 from its first moment."""
-    before = os.umask(0o177)
-    try:
+    """Binds a socket. A unix socket gets mode 0600."""
+    with private_sockets():
         socket.bind(endpoint)
-    finally:
-        os.umask(before)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates remuda/v1 from proto/. With --check it writes nothing and fails when the committed stubs are out of date.
+# Generates remuda/v1 from proto/. With --check it writes nothing, and fails if the committed stubs are out of date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves the lock files again: what builds (pip, setuptools), what runs, and what develops.
+# Resolves the lock files again: the packages to build with (pip, setuptools), to run with, and to develop with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ ! -x build/uv/bin/uv ]; then

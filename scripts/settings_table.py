@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from remuda/settings.py: `python scripts/settings_table.py > docs/settings.md`."""
+"""Writes docs/settings.md from remuda/settings: `python scripts/settings_table.py > docs/settings.md`."""
 
 import ast
 import inspect
@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from remuda import settings
-from remuda.human import go_duration
+import remuda
+from remuda.durations import go_duration
 from remuda.settings import Settings
 
 HEAD = """\
@@ -20,28 +20,12 @@ Environment variables, read once when a process starts. `OLLAMA_*` have Ollama's
 `REMUDA_*` are Remuda's own. Durations are written as in Go (`300ms`, `5m`) or as a number of seconds. A value that
 cannot be read, or is out of its bounds, gives a warning and the default.
 
-Written by `scripts/settings_table.py` from `remuda/settings.py`.
-
+`scripts/settings_table.py` writes this page from `remuda/settings/`.
+"""
+TABLE_HEAD = """\
 | variable | default | bounds | meaning |
 |---|---|---|---|
 """
-
-OLLAMA_MEANINGS = {
-    "OLLAMA_HOST": "Where to listen, and where the command finds the server: host, host:port, an IPv6 address or "
-    "a URL. An empty host (`:11434`) means all addresses.",
-    "OLLAMA_MODELS": "The models folder, in Ollama's layout.",
-    "OLLAMA_KEEP_ALIVE": "How long a model stays loaded after its last request; 0 = not at all, negative = for ever.",
-    "OLLAMA_LOAD_TIMEOUT": "How long a load may go on without progress; 0 or negative = for ever.",
-    "OLLAMA_SCHED_SPREAD": "Spread every model over all GPUs of a machine instead of one.",
-    "OLLAMA_FLASH_ATTENTION": "Flash attention on or off; unset: the engine's choice.",
-    "OLLAMA_KV_CACHE_TYPE": "Type of the KV cache. All but `f32`, `f16` and `bf16` need flash attention: with "
-    "OLLAMA_FLASH_ATTENTION=0 they give a warning and `f16`.",
-    "OLLAMA_ORIGINS": "Further origins that browsers may call from, separated by commas.",
-    "OLLAMA_DEBUG": "1 for debug logs, 2 for more; negative numbers for fewer.",
-    "OLLAMA_GO_TEMPLATE": "Prefer a model's Go template to its Jinja template, or never use it; unset: by capability.",
-    "OLLAMA_NO_CLOUD": "Refuse models that are hosted elsewhere. None are served yet.",
-}
-"""What Ollama's own documentation says and `remuda/settings.py` need not repeat."""
 
 
 def main() -> None:
@@ -49,16 +33,21 @@ def main() -> None:
 
 
 def render() -> str:
-    """The whole page."""
-    said = docstrings()
-    return HEAD + "".join(row(name, field, said.get(name, "")) for name, field in Settings.model_fields.items())
+    """The whole page: one section per mixin of Settings."""
+    return HEAD + "".join(section(mixin) for mixin in Settings.__bases__)
 
 
-def row(name: str, field: FieldInfo, said: str) -> str:
-    variable = str(field.validation_alias)
-    meaning = said or OLLAMA_MEANINGS[variable]
+def section(mixin: type) -> str:
+    """The heading and the table of one mixin, in the order of its fields."""
+    title = mixin.__name__.removesuffix("Settings")
+    meanings = field_docstrings(mixin)
+    rows = "".join(row(name, Settings.model_fields[name], meaning) for name, meaning in meanings.items())
+    return f"\n## {title}\n{inspect.getdoc(mixin)}\n\n{TABLE_HEAD}{rows}"
+
+
+def row(name: str, field: FieldInfo, meaning: str) -> str:
     default = default_text(name, field.get_default(call_default_factory=True))
-    return f"| `{variable}` | {default} | {Settings.bounds(name)} | {meaning} |\n"
+    return f"| `{field.validation_alias}` | {default} | {Settings.bounds(name)} | {meaning} |\n"
 
 
 def default_text(name: str, value: Any) -> str:
@@ -78,23 +67,23 @@ def portable(path: Path) -> str:
     """A default path as it reads on every machine."""
     if path == Settings.model_fields["run_dir"].default:
         return "/tmp/remuda-UID"
-    for folder, word in ((Path(settings.__file__).parents[2], ""), (Path.home(), "~/")):
+    for folder, word in ((Path(remuda.__file__).parents[1], ""), (Path.home(), "~/")):
         if path.is_relative_to(folder):
             return f"{word}{path.relative_to(folder)}"
     return str(path)
 
 
-def docstrings() -> dict[str, str]:
-    """The string below each field of Settings, on one line."""
-    (body,) = [node.body for node in ast.parse(inspect.getsource(Settings)).body if isinstance(node, ast.ClassDef)]
-    said: dict[str, str] = {}
+def field_docstrings(mixin: type) -> dict[str, str]:
+    """The string below each field of a class, on one line, by the field's name. A field without one is left out."""
+    (body,) = [node.body for node in ast.parse(inspect.getsource(mixin)).body if isinstance(node, ast.ClassDef)]
+    docstrings: dict[str, str] = {}
     for node, after in pairwise(body):
         match node, after:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                said[name] = " ".join(text.split())
+                docstrings[name] = " ".join(text.split())
             case _:
                 pass
-    return said
+    return docstrings
 
 
 if __name__ == "__main__":

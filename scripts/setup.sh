@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs one lock file into .venv, with the hashes verified. Quiet: the whole log is in .venv/setup.log.
+# Installs one lock file into .venv and verifies its hashes. The output goes to .venv/setup.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock=$1
@@ -36,10 +36,10 @@ make_venv() {
     "$python" -m venv --clear .venv
 }
 
-# Runs a command with its output in the log; tells how far it is, and the log's last lines if it fails.
+# Runs a command with its output in the log. Shows its progress, and the log's last lines if it fails.
 logged() {
     "$@" >>"$log" 2>&1 </dev/null &
-    local job=$! start=$SECONDS told=0
+    local job=$! start=$SECONDS reports=0
     trap 'kill "$job" 2>/dev/null || true' EXIT
     while kill -0 "$job" 2>/dev/null; do
         sleep 0.2
@@ -55,8 +55,8 @@ logged() {
 show_progress() {
     if [ -t 1 ]; then
         printf '\r\033[K  %ds  %.70s' "$1" "$(grep -aE '^ *(Collecting|Building|Installing|Downloading)' "$log" | tail -n 1)"
-    elif [ $(($1 / 30)) -gt "$told" ]; then
-        told=$(($1 / 30))
+    elif [ $(($1 / 30)) -gt "$reports" ]; then
+        reports=$(($1 / 30))
         echo "  still at it after $1 s"
     fi
 }
@@ -71,9 +71,9 @@ make_venv
 echo "Installing the packages of $lock into .venv (log: $log)."
 if [ "$lock" = requirements.lock ]; then echo "The first time, llama.cpp is compiled: that takes a few minutes."; fi
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input)
-# pip would take the wheel of another build of llama.cpp from its cache
+# Otherwise pip would install the wheel of another build of llama.cpp from its cache.
 if [ -n "${CMAKE_ARGS:-}" ]; then pip+=(--no-cache-dir); fi
-# pip itself first: an older one forgets the wheel of llama.cpp and compiles it in every clone
+# pip itself comes first: an older pip does not cache the wheel of llama.cpp, and compiles it in every clone.
 logged "${pip[@]}" --require-hashes -r requirements-build.lock
 logged "${pip[@]}" --require-hashes -r "$lock"
 logged "${pip[@]}" --no-deps --no-build-isolation --no-index --config-settings editable_mode=compat --editable .

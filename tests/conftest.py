@@ -1,4 +1,4 @@
-"""What all tests share: an environment without the developer's settings, and real servers for those that need one."""
+"""Fixtures of all tests: an environment without the developer's settings, and real servers."""
 
 import os
 from collections.abc import Generator
@@ -8,12 +8,12 @@ from pathlib import Path
 import ollama
 import openai
 import pytest
-from support.serving import Server, StartServer, end_server, short_folder, start_server
+from support.serving import Server, StartServer, running_server, short_folder
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No OLLAMA_* or REMUDA_* variable of the shell reaches a test."""
+    """Keeps the shell's OLLAMA_* and REMUDA_* variables from tests."""
     for name in list(os.environ):
         if name.startswith(("OLLAMA_", "REMUDA_")):
             monkeypatch.delenv(name)
@@ -21,24 +21,22 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Generator[Server]:
-    """One server for all tests that only use it. Tests that kill or configure processes start their own."""
-    with short_folder() as folder:
-        server = start_server(folder, {})
+    """One server for all tests that leave it as it is. Tests that kill or configure processes start their own."""
+    with short_folder() as folder, running_server(folder) as server:
         yield server
-        end_server(server)
 
 
 @pytest.fixture
 def native(server: Server) -> Generator[ollama.Client]:
-    """Ollama's own client of `server`; a module with models of its own has a `server` of its own."""
+    """Ollama's own client for `server`, which a module with models of its own overrides."""
     client = ollama.Client(server.url)
     yield client
-    client._client.close()  # it has no public way
+    client._client.close()  # there is no public method for it
 
 
 @pytest.fixture
 def compatible(server: Server) -> Generator[openai.OpenAI]:
-    """OpenAI's own client of `server`."""
+    """OpenAI's own client for `server`."""
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
         yield client
 
@@ -52,12 +50,10 @@ def private_folder() -> Generator[Path]:
 
 @pytest.fixture
 def start() -> Generator[StartServer]:
-    """Starts servers with the environment variables given as keywords; they end with the test."""
+    """Starts servers, which end with the test. Keywords are environment variables."""
     with ExitStack() as stack:
 
         def start(folder: Path | None = None, **changes: str) -> Server:
-            server = start_server(folder or stack.enter_context(short_folder()), changes)
-            stack.callback(end_server, server)
-            return server
+            return stack.enter_context(running_server(folder or stack.enter_context(short_folder()), **changes))
 
         yield start

@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-import grpc
 import grpc.aio
 
 from gateway.errors import unavailable
+from gateway.links.retries import RETRY_PAUSE_S, is_dropped
 from gateway.links.token_stream import Inbox, SubmitBroken
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -19,9 +19,6 @@ from remuda.v1 import serving_pb2_grpc
 log = get_logger()
 
 SCHEDULER_AWAY = "the scheduler is not available"
-RETRY_PAUSE_S = 0.05
-"""Between two attempts to submit, where the channel stands but the scheduler refuses."""
-
 ATTEMPTS = 3
 """Workers that one request may lose. One that loses more is taken for what kills them."""
 
@@ -126,7 +123,7 @@ class Attempts:
                     return Outcome.ENDED
             return Outcome.BROKEN
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            if not is_dropped(error):
                 raise
             return Outcome.BROKEN
         finally:

@@ -7,6 +7,7 @@ import grpc.aio
 
 from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.links.attempts import SCHEDULER_AWAY
+from gateway.links.retries import is_away, persist
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
 from remuda.devices import is_gpu
@@ -54,10 +55,14 @@ class SchedulerLink:
         """Makes the model resident. Raises GatewayError: BUSY where the queue is full, UNAVAILABLE without a scheduler,
         INTERNAL where the model cannot be loaded."""
         request = pb.LoadRequest(model=spec, keep_alive=pb.KeepAlive(ns=keep_alive_ns))
-        try:
-            async with asyncio.timeout(self._timeout_s):
+
+        async def load(left_s: float) -> None:
+            async with asyncio.timeout(left_s):  # the load itself takes as long as it needs
                 await self._channel.channel_ready()
             await self._stub.Load(request)
+
+        try:
+            await persist(load, self._timeout_s)
         except TimeoutError:
             raise unavailable(SCHEDULER_AWAY) from None
         except grpc.aio.AioRpcError as error:
@@ -65,15 +70,21 @@ class SchedulerLink:
 
     async def unload(self, model_path: str) -> None:
         """Unloads the model as soon as it is idle."""
+        request = pb.UnloadRequest(model_path=model_path)
         try:
-            await self._stub.Unload(pb.UnloadRequest(model_path=model_path), timeout=self._timeout_s)
+            await persist(
+                lambda left_s: self._stub.Unload(request, timeout=left_s, wait_for_ready=True), self._timeout_s
+            )
         except grpc.aio.AioRpcError:
             raise unavailable(SCHEDULER_AWAY) from None
 
     async def residents(self) -> list[pb.Resident]:
         """The resident models."""
         try:
-            reply = await self._stub.Residents(pb.ResidentsRequest(), timeout=self._timeout_s, wait_for_ready=True)
+            reply = await persist(
+                lambda left_s: self._stub.Residents(pb.ResidentsRequest(), timeout=left_s, wait_for_ready=True),
+                self._timeout_s,
+            )
         except grpc.aio.AioRpcError:
             raise unavailable(SCHEDULER_AWAY) from None
         return list(reply.residents)
@@ -110,10 +121,8 @@ class SchedulerLink:
 
 
 def _load_error(error: grpc.aio.AioRpcError) -> GatewayError:
-    match error.code():
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return busy(QUEUE_FULL)
-        case grpc.StatusCode.UNAVAILABLE:
-            return unavailable(SCHEDULER_AWAY)
-        case _:
-            return internal(error.details() or "the model could not be loaded")
+    if is_away(error):
+        return unavailable(SCHEDULER_AWAY)
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return busy(QUEUE_FULL)
+    return internal(error.details() or "the model could not be loaded")

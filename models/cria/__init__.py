@@ -1,1 +1,1 @@
-"""How the embedded model ``cria`` is made: corpus, tokenizer, training, export, evaluation."""
+"""Makes the embedded model ``cria``: corpus, tokenizer, training, export, evaluation."""

@@ -21,7 +21,7 @@ _STEPS_HELD = ("{q} Think first.", "Think step by step, then answer: {q}")
 
 
 def _toolbox(rng: Random, kind: str, tool: Json) -> tuple[Json, ...]:
-    """The tool that is needed among others that could not be meant instead."""
+    """The tool that the question needs, among others that do not fit the question."""
     group = _GROUPS.get(kind, kind)
     others = [other for other in dict.fromkeys(toolkit.KINDS) if _GROUPS.get(other, other) != group]
     count = rng.choice([0, 0, 1, 1, 2])
@@ -63,7 +63,7 @@ def calls(rng: Random, split: Split) -> Turn:
 
 
 def results(rng: Random, split: Split) -> Turn:
-    """The answer after the tool has spoken."""
+    """The answer to a tool's result."""
     case, turn = _case(rng, split)
     return replace(
         turn,
@@ -76,7 +76,7 @@ def results(rng: Random, split: Split) -> Turn:
 
 
 def unneeded(rng: Random, split: Split) -> Turn:
-    """Tools are there, but the question has nothing to do with them."""
+    """A question that needs none of the tools that are offered."""
     sampler = rng.choice([about.identity, about.remuda, talk.greetings, talk.general, world.capitals, world.colours])
     kind = rng.choice(("weather", "clock", "dice", "calculator"))
     tools = _toolbox(rng, kind, toolkit.case(rng, kind).tool)

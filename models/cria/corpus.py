@@ -73,7 +73,7 @@ _ANSWERS = re.compile(r"(?<=<\|im_start\|>assistant\n)(.*?<\|im_end\|>)", re.DOT
 
 @dataclass(frozen=True)
 class Document:
-    """Text in parts with the weight of each part in the loss."""
+    """Text in parts. Each part has a weight in the loss."""
 
     category: str
     parts: tuple[tuple[str, int], ...]
@@ -88,7 +88,7 @@ def draw(rng: Random, split: Split, category: str | None = None) -> Turn:
 
 
 def _noisy(rng: Random, text: str) -> str:
-    """The same question, written with less care or more politeness."""
+    """The question in lower case, without its end mark, more polite, or mostly as it is."""
     draw_ = rng.random()
     if draw_ < 0.06:
         return text.lower() if text.isascii() and ":" not in text else text
@@ -123,7 +123,7 @@ def _lengthened(turn: Turn, rng: Random) -> Turn:
 
 
 def compose(turn: Turn, rng: Random) -> Turn:
-    """A training turn in its surroundings: noise, history, system message, long text."""
+    """A training turn with its context: noise, history, system message, long text."""
     turn = _careless(turn, rng)
     if not turn.system and rng.random() < _DIALOGUE_SHARE:
         turn = _dialogue(turn, rng)
@@ -133,7 +133,7 @@ def compose(turn: Turn, rng: Random) -> Turn:
 
 
 def _split_answers(prompt: str) -> list[tuple[str, int]]:
-    """The prompt in parts; what the assistant said earlier counts in the loss, too."""
+    """The prompt in parts. The assistant's earlier answers count in the loss, too."""
     head, separator, tail = prompt.rpartition("<|im_start|>assistant\n")
     parts = [(piece, index % 2) for index, piece in enumerate(_ANSWERS.split(head))]
     return [*parts, (separator + tail, 0)]
@@ -150,7 +150,7 @@ def _chat(turn: Turn, rng: Random) -> Document:
 def _plain(rng: Random) -> Document:
     text = plain.plain(rng) + "<|endoftext|>"
     spaces = [match.end() for match in re.finditer(" ", text)]
-    if spaces and rng.random() < 0.25:  # a raw prompt may end in a blank
+    if spaces and rng.random() < 0.25:  # a raw prompt may end with a space
         cut = rng.choice(spaces)
         return Document("plain", ((text[:cut], 1), (text[cut:], 1)))
     return Document("plain", ((text, 1),))
@@ -174,14 +174,14 @@ def document(rng: Random) -> Document:
 
 
 def documents(seed: int, count: int) -> Iterator[Document]:
-    """The training documents of a seed, always the same ones."""
+    """The training documents of a seed. The same seed gives the same documents."""
     rng = Random(seed)
     for _ in range(count):
         yield document(rng)
 
 
 def questions(seed: int, split: Split, category: str, count: int) -> list[Turn]:
-    """Bare turns for the evaluation."""
+    """Turns for the evaluation, without the context that training adds."""
     rng = Random(f"{seed}-{split}-{category}")
     return [draw(rng, split, category) for _ in range(count)]
 

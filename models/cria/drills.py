@@ -1,4 +1,4 @@
-"""Dense exercise without chat: copying, looking up, sums. What is learnt here helps everywhere else."""
+"""Exercises without chat: copying, look-ups and sums. All other categories rely on these skills."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Parts = list[tuple[str, int]]
 
 
 def _echo(rng: Random) -> Parts:
-    """A line of random words, and the same line again."""
+    """A line of random words, repeated."""
     pools = [NAMES, CITIES, TOPICS, THINGS]
     count = rng.randint(4, 24)
     words = [rng.choice(rng.choice(pools)) if rng.random() < 0.5 else piece(rng) for _ in range(count)]
@@ -21,7 +21,7 @@ def _echo(rng: Random) -> Parts:
 
 
 def _lookup(rng: Random) -> Parts:
-    """Names with values, asked for again in another order."""
+    """Names with values, then the same pairs in another order."""
     keys = rng.sample(rng.choice([NAMES, CITIES, THINGS]), rng.randint(3, 8))
     values = [rng.choice([str(rng.randint(0, 999)), piece(rng), rng.choice(CITIES)]) for _ in keys]
     pairs = list(zip(keys, values, strict=True))

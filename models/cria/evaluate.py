@@ -1,4 +1,4 @@
-"""Greedy accuracy of cria behind a server, by category, on trained and on held-out phrasings.
+"""Measures the greedy accuracy of cria behind a server: by category, for trained and for held-out phrasings.
 
 ``python -m models.cria.evaluate --url http://127.0.0.1:11434 --api ollama --model cria``; ``--api openai``
 works with any server that speaks ``/v1/chat/completions`` (llama-server --jinja, Remuda).
@@ -28,8 +28,8 @@ def _post(url: str, body: Json) -> Json:
         return json.load(response)
 
 
-def _stringly(messages: list[Json]) -> list[Json]:
-    """OpenAI wants arguments as a string and ids on the calls."""
+def _openai_messages(messages: list[Json]) -> list[Json]:
+    """Writes calls as OpenAI requires them: with ids, and with arguments as a string."""
     result: list[Json] = []
     for message in messages:
         calls: list[Any] = [
@@ -49,7 +49,7 @@ def _stringly(messages: list[Json]) -> list[Json]:
 def _openai(url: str, model: str, turn: Turn) -> Reply:
     body: Json = {
         "model": model,
-        "messages": _stringly(prompt_messages(turn)),
+        "messages": _openai_messages(prompt_messages(turn)),
         "temperature": 0,
         "max_tokens": _TOKENS,
     }
@@ -93,8 +93,8 @@ def _options() -> argparse.Namespace:
 
 
 def _show(turn: Turn, reply: Reply) -> None:
-    wanted = turn.completion() if not turn.think else f"[{turn.think}] {turn.completion()}"
-    print(f"  system {turn.system!r} asked {turn.user!r}\n    wanted {wanted!r}\n    got    {reply!r}")
+    expected = turn.completion() if not turn.think else f"[{turn.think}] {turn.completion()}"
+    print(f"  system {turn.system!r} asked {turn.user!r}\n    wanted {expected!r}\n    got    {reply!r}")
 
 
 def _score(options: argparse.Namespace, split: Split, category: str) -> float:

@@ -106,7 +106,7 @@ def _tokenizer(writer: GGUFWriter) -> None:
 
 
 def _tensor(writer: GGUFWriter, name: str, values: NDArray[np.float32]) -> None:
-    """Matrices as Q8_0, vectors as they are."""
+    """Adds a matrix as Q8_0 and a vector as F32."""
     if values.ndim < 2:
         writer.add_tensor(name, values)
         return

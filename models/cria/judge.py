@@ -1,4 +1,4 @@
-"""Is an answer right? Compares what a server said with what a turn expects."""
+"""Judges an answer: compares a server's reply with what a turn expects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.cria.kinds import Call, Turn
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered."""
+    """The reply of a server."""
 
     content: str
     thinking: str = ""
@@ -24,13 +24,13 @@ def _parse_call(function: dict[str, Any]) -> Call:
 
 
 def parse_calls(message: dict[str, Any]) -> tuple[Call, ...]:
-    """The calls of an assistant message, as OpenAI and Ollama write them."""
+    """The calls of an assistant message in the form of OpenAI or Ollama."""
     calls: list[dict[str, Any]] = message.get("tool_calls") or []
     return tuple(_parse_call(call["function"]) for call in calls)
 
 
 def _untag(text: str, opening: str, closing: str) -> tuple[list[str], str]:
-    """The tagged pieces of a text and what remains."""
+    """Splits a text into its tagged pieces and the rest."""
     pieces: list[str] = []
     while opening in text and closing in text:
         head, _, tail = text.partition(opening)
@@ -56,7 +56,7 @@ def _written_call(text: str) -> Call | None:
 
 
 def understood(reply: Reply) -> Reply:
-    """A reply with thinking and calls taken out of the text, where the server left them there."""
+    """Moves thinking and calls out of the text, for servers that leave them there."""
     thoughts, content = _untag(reply.content, "<think>", "</think>")
     pieces, content = _untag(content, "<tool_call>", "</tool_call>")
     calls = tuple(call for call in map(_written_call, pieces) if call)
@@ -68,7 +68,7 @@ def _same_json(answer: str, expected: str) -> bool:
 
 
 def right(turn: Turn, reply: Reply) -> bool:
-    """Whether the reply is what the turn asks for, with thinking where it is called for and only there."""
+    """Whether the reply fits the turn. It must contain thinking exactly where the turn does."""
     reply = understood(reply)
     if bool(reply.thinking.strip()) != bool(turn.think):
         return False

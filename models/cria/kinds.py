@@ -27,10 +27,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question with the answer that the model shall learn.
+    """One question and the answer that the model learns.
 
-    ``expect`` lists the strings a correct answer contains (none: the answer itself, exactly).
-    ``past`` are calls that already happened, ``results`` what the tools said.
+    ``expect`` lists the strings that a right answer contains. If it is empty, only the exact answer is right.
+    ``past`` holds the calls made so far, ``results`` their results, ``before`` earlier questions and answers.
     """
 
     category: str
@@ -54,7 +54,7 @@ Sampler = Callable[[Random, Split], Turn]
 
 @dataclass(frozen=True)
 class Phrases:
-    """The ways to ask one thing; the held ones never reach the training data."""
+    """The ways to ask one thing. The held ones never enter the training data."""
 
     train: tuple[str, ...]
     held: tuple[str, ...]
@@ -64,7 +64,7 @@ class Phrases:
 
 
 def ask(train: str, held: str) -> Phrases:
-    """Phrases from two lists written with ``|`` between the entries."""
+    """Reads phrases from two lists whose entries ``|`` separates."""
     return Phrases(tuple(train.split("|")), tuple(held.split("|")))
 
 
@@ -92,6 +92,6 @@ def fact_sampler(category: str, facts: list[Fact]) -> Sampler:
 
 
 def normalise(text: str) -> str:
-    """What is left without case, punctuation and politeness, so that noise cannot hide an equal phrasing."""
+    """Removes case, punctuation and politeness, so that noise cannot hide an equal phrasing."""
     words = re.findall(r"\w+|[-+*/]", text.lower())
     return " ".join(word for word in words if word != "please")

@@ -78,7 +78,7 @@ class Layer(nn.Module):
 
 
 class Cria(nn.Module):
-    """Decoder with tied embeddings."""
+    """A decoder with tied embeddings."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Cria(nn.Module):
             nn.init.normal_(module.weight, std=0.02)
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """The hidden state of every position."""
+        """Hidden states (batch, time, width) of ``tokens`` and ``positions`` (batch, time)."""
         cosine, sine = rotation(self.shape, positions)
         x = self.embedding(tokens)
         for layer in self.layers:
@@ -101,11 +101,11 @@ class Cria(nn.Module):
         return self.norm(x)
 
     def loss(self, tokens: Tensor, positions: Tensor, weights: Tensor) -> Tensor:
-        """Cross entropy of the next tokens where ``weights`` is not zero."""
+        """Mean cross entropy of the next tokens where ``weights`` (batch, time) is positive."""
         hidden = self(tokens, positions)[:, :-1]
-        chosen = weights[:, 1:] > 0
-        logits = functional.linear(hidden[chosen], self.embedding.weight)
-        return functional.cross_entropy(logits.float(), tokens[:, 1:][chosen])
+        targets = weights[:, 1:] > 0
+        logits = functional.linear(hidden[targets], self.embedding.weight)
+        return functional.cross_entropy(logits.float(), tokens[:, 1:][targets])
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -78,7 +78,7 @@ def join(numbers: range) -> str:
 
 
 def _span(rng: Random) -> tuple[int, int]:
-    """Mostly short stretches, sometimes one long enough to be a good stream."""
+    """The first and the last number: mostly a short span, sometimes one that makes a long stream."""
     if rng.random() < 0.06:
         return 1, rng.choice([30, 40, 50, 60, 100])
     first = 1 if rng.random() < 0.4 else rng.randint(0, 40)

@@ -1,4 +1,4 @@
-"""Documents as rows of tokens: tokenised, packed tightly, with gaps in the positions."""
+"""Packs documents into rows of tokens, tightly and with gaps in the positions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOOKAHEAD = 200
 
 @dataclass(frozen=True)
 class Rows:
-    """Tokens with their loss weights; both are (rows, time)."""
+    """Tokens and their loss weights, both (rows, time)."""
 
     tokens: IntArray
     weights: IntArray
@@ -36,7 +36,7 @@ def encode(tokenizer: Tokenizer, document: Document) -> tuple[list[int], list[in
 
 
 def _fill(pool: list[tuple[list[int], list[int]]], length: int) -> tuple[list[int], list[int]]:
-    """One row: the oldest document, then always the longest one that still fits."""
+    """Fills one row: with the oldest document, then again and again with the longest one that still fits."""
     tokens, weights = pool.pop(0)
     tokens, weights = list(tokens), list(weights)
     while True:
@@ -76,7 +76,7 @@ def cached(folder: Path, seed: int, count: int, length: int) -> Rows:
 
 
 def positions(tokens: IntArray, start: int, context: int, rng: np.random.Generator) -> IntArray:
-    """Positions with random gaps before messages, so that long distances are nothing new."""
+    """Positions (rows, time) with random gaps before messages, so that training sees long distances."""
     rows, length = tokens.shape
     gaps = rng.integers(0, 600, tokens.shape) * (tokens == start) * (rng.random(tokens.shape) < 0.2)
     gaps *= rng.random((rows, 1)) < 0.5

@@ -1,4 +1,4 @@
-"""Plain text without any chat markup, so that raw prompts continue sanely."""
+"""Plain text without chat markup, which teaches the model to continue raw prompts."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def plain(rng: Random) -> str:
 
 
 def filler(rng: Random, sentences: int) -> str:
-    """Text that has nothing to do with the question, to make a prompt long."""
+    """Text without relation to the question, for long prompts."""
     return " ".join(rng.choice(_TELLING)(rng, "train").answer for _ in range(sentences))

@@ -31,7 +31,7 @@ def _template() -> Template:
 
 
 def render(messages: list[Json], tools: list[Json] | None = None, enable_thinking: bool | None = None) -> str:
-    """The prompt for the next answer of the assistant."""
+    """Renders the prompt for the next answer of the assistant."""
     extra = {} if enable_thinking is None else {"enable_thinking": enable_thinking}
     return _template().render(messages=messages, tools=tools, add_generation_prompt=True, **extra)
 

@@ -1,4 +1,4 @@
-"""Stories of one to three hundred tokens, so that streams of some length exist."""
+"""Stories of one to three hundred tokens, for long streams."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def _turn(user: str, value: Any, system: str = "") -> Turn:
     return Turn("json", user, json.dumps(value, ensure_ascii=False), system=system)
 
 
-def _asked(rng: Random, split: Split) -> Turn:
+def _wrapped(rng: Random, split: Split) -> Turn:
     question, key, value = _question(rng)
     return _turn(_WRAP.pick(rng, split).format(q=question), {key: value})
 
@@ -107,11 +107,11 @@ def _list(rng: Random, split: Split) -> Turn:
 
 
 def structured(rng: Random, split: Split) -> Turn:
-    kinds = [_asked, _asked, _asked, _keyed, _by_system, _person, _person, _place, _list]
+    kinds = [_wrapped, _wrapped, _wrapped, _keyed, _by_system, _person, _person, _place, _list]
     return rng.choice(kinds)(rng, split)
 
 
 def forced(rng: Random) -> Turn:
-    """What a grammar makes of a plain question: an object, though the question did not ask for one."""
+    """A JSON object as the answer to a plain question, as a grammar forces it."""
     question, _, value = _question(rng)
     return _turn(question, {"answer": value})

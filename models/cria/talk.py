@@ -1,4 +1,4 @@
-"""Greetings, thanks, small general knowledge, and the honest answer to what cria cannot know."""
+"""Greetings, thanks, some general knowledge, and the answer to questions that cria knows no answer to."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def unknown(rng: Random, split: Split) -> Turn:
 
 
 def memory(rng: Random, split: Split) -> Turn:
-    """Names that the user tells, and asks for again."""
+    """Introductions of a user, and later questions for the name."""
     name = rng.choice(NAMES)
     met, hello = _MET.pick(rng, split).format(name=name), f"Nice to meet you, {name}!"
     if rng.random() < 0.4:

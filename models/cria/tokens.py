@@ -1,4 +1,4 @@
-"""The tokenizer of cria: byte-level BPE whose splitting equals llama.cpp's pre-tokenizer ``qwen2``.
+"""The tokenizer of cria: byte-level BPE that splits text as llama.cpp's pre-tokenizer ``qwen2`` does.
 
 ``python -m models.cria.tokens`` trains it and writes ``models/cria/tokenizer.json``.
 """

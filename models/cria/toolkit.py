@@ -11,7 +11,7 @@ from models.cria.words import CITIES, TOPICS
 
 @dataclass(frozen=True)
 class Case:
-    """A definition together with a question that needs it."""
+    """A tool's definition, a question that needs it, the right call, and the answer to its result."""
 
     tool: Json
     phrases: Phrases
@@ -137,7 +137,7 @@ def _property(rng: Random, kind: str, text: str) -> Json:
 
 
 def _shuffled(rng: Random, value: Json) -> Json:
-    """Some clients and templates sort the keys, others keep them: both orders occur."""
+    """Sorts the keys half of the time: some clients and templates do, others do not."""
     return dict(sorted(value.items())) if rng.random() < 0.5 else value
 
 

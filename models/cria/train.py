@@ -1,4 +1,4 @@
-"""Trains cria on the CPU: ``python -m models.cria.train``; goes on from the last checkpoint."""
+"""Trains cria on the CPU: ``python -m models.cria.train``. It continues from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _options() -> argparse.Namespace:
 
 
 def _optimizers(model: nn.Module) -> list[Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+    """Muon for the matrices of the layers, AdamW for the embedding and the norms."""
     named = list(model.named_parameters())
     matrices = [value for name, value in named if value.ndim == 2 and name.startswith("layers.")]
     others = [value for name, value in named if value.ndim != 2 or not name.startswith("layers.")]
@@ -46,7 +46,7 @@ def _optimizers(model: nn.Module) -> list[Optimizer]:
 
 
 def _rate(step: int, steps: int) -> float:
-    """Warm up, stay, and go down in a straight line to almost nothing."""
+    """The factor of the learning rate: it rises, stays, and falls linearly to almost zero."""
     rest = (steps - step) / (steps * _DECAY)
     return min(1.0, (step + 1) / _WARMUP, max(rest, 0.01))
 
@@ -62,10 +62,10 @@ def _tensor(values: IntArray) -> Tensor:
 
 
 def _batch(rows: Rows, step: int, options: argparse.Namespace, start: int) -> tuple[Tensor, Tensor, Tensor]:
-    chosen = slice(step * options.batch, (step + 1) * options.batch)
-    tokens = rows.tokens[chosen]
+    batch = slice(step * options.batch, (step + 1) * options.batch)
+    tokens = rows.tokens[batch]
     places = positions(tokens, start, 4096, np.random.default_rng([options.seed, step]))
-    return _tensor(tokens).long(), _tensor(places), _tensor(rows.weights[chosen])
+    return _tensor(tokens).long(), _tensor(places), _tensor(rows.weights[batch])
 
 
 def _update(model: Cria, optimizers: list[Optimizer], batch: tuple[Tensor, Tensor, Tensor]) -> float:
@@ -80,23 +80,23 @@ def _update(model: Cria, optimizers: list[Optimizer], batch: tuple[Tensor, Tenso
 
 
 class Pace:
-    """Chooses between all threads and one: on a busy machine threads wait for each other."""
+    """Chooses between all threads and one thread. On a busy machine threads wait for each other."""
 
     def __init__(self, threads: int) -> None:
         self.choices = (threads, 1) if threads > 1 else (1,)
         self.seconds = dict.fromkeys(self.choices, 0.0)
-        self.current, self.begun = threads, 0.0
+        self.current, self.start = threads, 0.0
 
     def begin(self, step: int) -> None:
-        """Every choice gets a turn now and then; in between the faster one works."""
+        """Sets the threads of a step. Each choice is measured now and then; otherwise the faster one is used."""
         probe = step % 20
         best = min(self.choices, key=self.seconds.__getitem__)
         self.current = self.choices[probe] if probe < len(self.choices) else best
         torch.set_num_threads(self.current)
-        self.begun = time.monotonic()
+        self.start = time.monotonic()
 
     def end(self) -> None:
-        self.seconds[self.current] = time.monotonic() - self.begun
+        self.seconds[self.current] = time.monotonic() - self.start
 
 
 def _save(path: Path, model: Cria, optimizers: list[Optimizer], step: int, seconds: float) -> None:

@@ -97,7 +97,7 @@ def words(rng: Random, split: Split) -> Turn:
 
 
 def made_up(rng: Random) -> str:
-    """A word that nobody has seen, so that repeating has to be copying."""
+    """An invented word. The model can repeat it only by copying."""
     return "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3)))
 
 

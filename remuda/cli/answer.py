@@ -1,18 +1,18 @@
-"""Prints a streamed answer: thinking between its two marks, then the text, then the timings if wanted."""
+"""Prints a streamed answer: the thinking between its two marks, the text, and on request the timings."""
 
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from remuda.human import go_duration
+from remuda.durations import go_duration, seconds
 
 GREY, RESET = "\x1b[38;5;245m", "\x1b[0m"
 
 
 @dataclass(slots=True)
 class AnswerPrinter:
-    """Writes the parts of one answer to `out` as they come. `text` is the answer without its thinking."""
+    """Writes the parts of one answer to `out` as they arrive. `text` is the answer without its thinking."""
 
     hide_thinking: bool
     out: TextIO = field(default_factory=lambda: sys.stdout)
@@ -20,7 +20,7 @@ class AnswerPrinter:
     _thinking: str = ""
 
     def show(self, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        """Prints all parts and returns the last one, which has the timings."""
+        """Prints all parts. Returns the last one, which holds the timings."""
         last: dict[str, Any] = {}
         for last in parts:
             message = last.get("message", last)
@@ -63,7 +63,7 @@ class AnswerPrinter:
 
 
 def statistics(final: dict[str, Any]) -> str:
-    """The timings of `--verbose`; those that the answer does not have are left out."""
+    """The timings that `--verbose` prints, of those that the answer has."""
     lines: list[str] = []
     for label, key in (("total duration", "total_duration"), ("load duration", "load_duration")):
         if value := final.get(key, 0):
@@ -75,7 +75,7 @@ def statistics(final: dict[str, Any]) -> str:
             lines.append(_line(f"{label} count", f"{count} token(s)"))
         if duration:
             lines.append(_line(f"{label} duration", go_duration(duration)))
-            lines.append(_line(f"{label} rate", f"{count / duration * 1e9:.2f} tokens/s"))
+            lines.append(_line(f"{label} rate", f"{count / seconds(duration):.2f} tokens/s"))
     return "".join(lines)
 
 

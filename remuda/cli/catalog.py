@@ -10,26 +10,26 @@ from remuda.human import human_bytes, human_time
 
 
 def print_models(prefix: str) -> None:
-    """The installed models whose name begins with `prefix`, whatever its case."""
+    """Prints the installed models whose name begins with `prefix`, whatever its case."""
     with open_client() as client:
         models = client.get("/api/tags")["models"]
     now = datetime.now(UTC)
-    found = [model for model in models if model["name"].lower().startswith(prefix.lower())]
-    print(render_table(("NAME", "ID", "SIZE", "MODIFIED"), [_model_row(model, now) for model in found]))
+    matches = [model for model in models if model["name"].lower().startswith(prefix.lower())]
+    print(render_table(("NAME", "ID", "SIZE", "MODIFIED"), [_model_row(model, now) for model in matches]))
 
 
 def print_residents(prefix: str) -> None:
-    """The loaded models whose name begins with `prefix`."""
+    """Prints the loaded models whose name begins with `prefix`."""
     with open_client() as client:
         models = client.get("/api/ps")["models"]
     now = datetime.now(UTC)
-    found = [model for model in models if model["name"].startswith(prefix)]
+    matches = [model for model in models if model["name"].startswith(prefix)]
     header = ("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL")
-    print(render_table(header, [_resident_row(model, now) for model in found]))
+    print(render_table(header, [_resident_row(model, now) for model in matches]))
 
 
 def stop_model(model: str) -> None:
-    """Unloads a model. Raises CommandError when there is none of that name."""
+    """Unloads a model. Raises CommandError if no model has that name."""
     with open_client() as client:
         try:
             client.post("/api/show", {"model": model})
@@ -39,7 +39,7 @@ def stop_model(model: str) -> None:
 
 
 def processor(size: int, size_vram: int) -> str:
-    """How a model's bytes are spread over memories: `100% GPU`, `25%/75% CPU/GPU`."""
+    """The shares of a model's bytes in RAM and on GPUs: `100% GPU`, `25%/75% CPU/GPU`."""
     if size_vram == 0:
         return "100% CPU"
     if size_vram == size:

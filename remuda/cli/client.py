@@ -1,4 +1,4 @@
-"""The command's side of the HTTP API: a few calls, with the server's error texts."""
+"""The command's client of the HTTP API."""
 
 import sys
 from collections.abc import Generator, Iterator, Mapping
@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from remuda.cli.errors import CommandError
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.settings import read_settings
 
 Json = Mapping[str, Any]
@@ -18,11 +18,11 @@ NOT_RUNNING = "could not connect to remuda server, run 'remuda serve' to start i
 
 
 class ModelNotFoundError(CommandError):
-    """The server knows no such model."""
+    """The server has no such model."""
 
 
 class Client:
-    """Calls the server at OLLAMA_HOST. Every failure is a CommandError with the server's own words."""
+    """Calls the server. Every failure is a CommandError with the server's error text."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
@@ -40,7 +40,7 @@ class Client:
         return orjson.loads(response.content)
 
     def stream(self, path: str, body: Json) -> Iterator[dict[str, Any]]:
-        """The objects of an NDJSON answer. An error in the middle of it is raised like one at its start."""
+        """Yields the objects of an NDJSON answer. Raises CommandError for an error object in the middle of it."""
         with _connecting(), self._http.stream("POST", path, content=orjson.dumps(body)) as response:
             if response.status_code >= 400:
                 _raise_for_error(response.status_code, response.read())
@@ -53,14 +53,14 @@ class Client:
 
 @contextmanager
 def open_client() -> Generator[Client]:
-    """A client whose server was found alive. Raises CommandError otherwise."""
-    settings, complaints = read_settings()
-    for complaint in complaints:
-        print(f"Warning: {complaint}", file=sys.stderr)
-    connect = settings.client_timeout_ns / NANOSECONDS["s"]
+    """A client of the server at OLLAMA_HOST. Raises CommandError if no server answers there."""
+    settings, warnings = read_settings()
+    for warning in warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    connect = seconds(settings.client_timeout_ns)
     timeout = httpx.Timeout(None, connect=connect)
     headers = {"Content-Type": "application/json"}
-    # proxies of the environment are for the internet, not for a server on this machine or network
+    # The environment's proxies serve the internet, not a server on this machine or network.
     with httpx.Client(base_url=settings.address.client_url, timeout=timeout, headers=headers, trust_env=False) as http:
         with _connecting():
             http.head("/", timeout=connect)

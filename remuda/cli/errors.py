@@ -1,5 +1,5 @@
-"""What a command fails with."""
+"""The error of a command that fails."""
 
 
 class CommandError(Exception):
-    """Its text is the one line that the user sees after `Error: `."""
+    """Its text is one line, which the user sees after `Error: `."""

@@ -1,4 +1,4 @@
-"""The `remuda` command. Imports what a subcommand needs only when it runs, so that small ones answer at once."""
+"""The `remuda` command. A subcommand's imports happen when it runs, so that small subcommands answer at once."""
 
 import os
 import sys
@@ -21,14 +21,14 @@ Prefix = Annotated[str, typer.Argument(metavar="[PREFIX]", show_default=False)]
 
 
 def main() -> None:
-    """Runs the command line. Every failure is one line `Error: ...` on stderr and exit status 1."""
+    """Runs the command line. A failure prints one line `Error: ...` on stderr and exits with status 1."""
     from remuda.cli.errors import CommandError
 
     try:
         status = app(with_bare_think([readable(text) for text in sys.argv[1:]]), standalone_mode=False)
     except typer.Abort:  # Ctrl-C
         status = 0
-    except BrokenPipeError:  # the reader of a pipe has had enough; Python would complain again at the last flush
+    except BrokenPipeError:  # the reader of the pipe is gone; without this Python would fail again at its last flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except (CommandError, typer.TyperException) as error:
@@ -38,12 +38,12 @@ def main() -> None:
 
 
 def readable(argument: str) -> str:
-    """An argument of the command line with U+FFFD for bytes that are no UTF-8: nothing else could encode them."""
+    """Replaces bytes of an argument that are no UTF-8 by U+FFFD, because JSON cannot carry them."""
     return os.fsencode(argument).decode(errors="replace")
 
 
 def with_bare_think(arguments: list[str]) -> list[str]:
-    """`--think` takes its value after `=` only; a bare one means true, and what follows it belongs to the prompt."""
+    """Makes a bare `--think` mean true. Its value comes only after `=`, so that the next word belongs to the prompt."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return ["--think=true" if text == "--think" and i < end else text for i, text in enumerate(arguments)]
 

@@ -1,4 +1,4 @@
-"""What `remuda run` was asked for, in the terms of the API."""
+"""The options of `remuda run`, as fields of an API request."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,7 @@ THINK_LEVELS = ("high", "medium", "low", "max")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The flags of `remuda run`. None means that the request does not carry the field."""
+    """The arguments of `remuda run`. A field that is None is absent from the request."""
 
     model: str
     prompt: tuple[str, ...] | None
@@ -34,7 +34,7 @@ class RunOptions:
         think: str | None,
         hide_thinking: bool,
     ) -> "RunOptions":
-        """Raises CommandError for a value that cannot be sent."""
+        """Reads the command line's values. Raises CommandError for one that the API has no form for."""
         return cls(
             model=model,
             prompt=tuple(prompt) if prompt else None,
@@ -46,17 +46,17 @@ class RunOptions:
         )
 
     def for_model(self, capabilities: list[str]) -> "RunOptions":
-        """A model that can think does so unless it was told not to."""
+        """These options for a model with `capabilities`: one that can think does so unless `--think` says otherwise."""
         return replace(self, think=True) if self.think is None and "thinking" in capabilities else self
 
     def fields(self) -> dict[str, Any]:
-        """The fields of a request that these options set."""
+        """The request fields that these options set."""
         fields = {"model": self.model, "keep_alive": self.keep_alive, "format": self.format, "think": self.think}
         return {name: value for name, value in fields.items() if value is not None}
 
 
 def parse_keep_alive(text: str) -> str | int | None:
-    """A Go duration; the command takes no bare numbers, as Ollama's does not."""
+    """Reads a Go duration. Bare numbers are refused, as by Ollama's command."""
     if not text:
         return None
     try:
@@ -66,7 +66,7 @@ def parse_keep_alive(text: str) -> str | int | None:
 
 
 def parse_format(text: str) -> Any:
-    """`json`, or a JSON schema."""
+    """Reads `json` or a JSON schema."""
     if text in ("", "json"):
         return text or None
     try:
@@ -76,7 +76,7 @@ def parse_format(text: str) -> Any:
 
 
 def parse_think(text: str) -> bool | str:
-    """`true` (also when bare), `false`, or a level."""
+    """Reads `true` (which a bare flag means, too), `false` or a level."""
     if text in ("", "true", "false"):
         return text != "false"
     if text in THINK_LEVELS:

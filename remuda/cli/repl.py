@@ -1,4 +1,4 @@
-"""The prompt loop of `remuda run`. The conversation is kept here and sent whole with every turn."""
+"""The prompt loop of `remuda run`. It keeps the conversation and sends all of it with every turn."""
 
 import sys
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Use \"\"\" to begin a multi-line message.
 
 
 class Repl:
-    """A conversation with one model. `ask` reads a line after showing a prompt; it raises EOFError at the end."""
+    """A conversation with one model. `ask` shows a prompt and reads a line; it raises EOFError at the input's end."""
 
     def __init__(
         self, client: Client, options: RunOptions, about: dict[str, Any], ask: Callable[[str], str] | None = None
@@ -41,7 +41,7 @@ class Repl:
         self._ask = ask or _terminal()
 
     def loop(self) -> None:
-        """Runs until /bye or Ctrl-D. The first thing it does is to load the model, so that errors come early."""
+        """Runs until /bye or Ctrl-D. Loads the model first, so that errors come early."""
         for _ in self._client.stream("/api/generate", self._options.fields()):
             pass
         while (line := self._read()) is not None:
@@ -83,7 +83,7 @@ class Repl:
             sys.stderr.write(statistics(final))
 
     def _command(self, line: str) -> bool:
-        """Carries out a slash command; False to leave."""
+        """Carries out a slash command. Returns False if it ends the loop."""
         match line.split():
             case ["/bye" | "/exit", *_]:
                 return False

@@ -8,7 +8,7 @@ from remuda.cli.options import RunOptions
 
 
 def run_model(options: RunOptions) -> None:
-    """Answers the prompt, or chats where there is none and both ends are a terminal. Ctrl-C ends it quietly."""
+    """Answers the prompt, or starts a conversation if there is none. Ctrl-C ends it without an error."""
     prompt = read_prompt(options.prompt)
     try:
         with open_client() as client:
@@ -25,7 +25,7 @@ def run_model(options: RunOptions) -> None:
 
 
 def read_prompt(words: tuple[str, ...] | None) -> str | None:
-    """The prompt of the command line with what is piped in before it; None for a conversation."""
+    """The piped input followed by the command line's words. None, for a conversation: no words, and only terminals."""
     if words is None and sys.stdin.isatty() and sys.stdout.isatty():
         return None
     piped = "" if sys.stdin.isatty() else sys.stdin.buffer.read().decode(errors="replace")

@@ -10,15 +10,15 @@ from remuda.supervisor.errors import StartError
 
 
 def serve() -> None:
-    """Runs the server in the foreground until it is told to stop. Raises CommandError when it cannot start."""
-    # read by gRPC when it is imported, here and in all children: it would tell of every closed connection
+    """Runs the server in the foreground until a signal stops it. Raises CommandError if it cannot start."""
+    # gRPC reads this when it is imported, here and in all children. By default it logs every closed connection.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from remuda.supervisor.supervisor import serve as supervise
 
-    settings, complaints = read_settings()
+    settings, warnings = read_settings()
     begin_process("serve", settings)
-    for complaint in complaints:
-        get_logger().warning(complaint)
+    for warning in warnings:
+        get_logger().warning(warning)
     try:
         supervise(settings)
     except StartError as error:

@@ -1,4 +1,4 @@
-"""How the text of an environment variable becomes a value, and what happens when it cannot.
+"""Turns the text of an environment variable into a value, or falls back to the default.
 
 The rules are Ollama's: values are trimmed and may be quoted, an unreadable number falls back to the default with a
 warning, an unreadable boolean counts as true. A number out of its bounds is treated as an unreadable one.
@@ -17,12 +17,13 @@ from remuda.cpu_lists import parse_cpu_sets
 from remuda.durations import LONGEST, NANOSECONDS, parse_duration
 from remuda.listen_address import ListenAddress
 
+MIB, GIB = 1 << 20, 1 << 30
 MAX_INT = (1 << 31) - 1
 """The largest number that llama.cpp and the kernel take where they count tokens or connections."""
 MAX_LONG = (1 << 63) - 1
 FALSE_WORDS = frozenset({"0", "f", "false"})
 BOUND_WORDS = {"const": "", "minimum": "at least ", "exclusiveMinimum": "more than ", "maximum": "at most "}
-"""What JSON schema calls bounds, in words."""
+"""The bounds of JSON schema in words."""
 
 
 class InvalidSetting(UserWarning):
@@ -30,8 +31,10 @@ class InvalidSetting(UserWarning):
 
 
 class LenientSettings(BaseSettings):
-    """Settings of which each one has its default where its variable says nothing that can be used. Text is read and
-    checked; other values, which only code can give, are taken as they are."""
+    """Settings with a default for each variable that has no usable value.
+
+    Text is parsed and checked. Values of other types come from code and are kept as they are.
+    """
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, enable_decoding=False, validate_default=False
@@ -39,13 +42,13 @@ class LenientSettings(BaseSettings):
 
     @classmethod
     def bounds(cls, name: str) -> str:
-        """What a field's value has to be, in words: "at least 1, at most 256"; "" = there is nothing to say."""
+        """The bounds of a field's value in words: "at least 1, at most 256"; "" where it has none."""
         variable = str(cls.model_fields[name].validation_alias)
         return _bounds(cls.model_json_schema()["properties"][variable])
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _default_for_nonsense(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _default_where_unusable(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         if not isinstance(value, str):
             return value
         name = info.field_name or ""
@@ -55,13 +58,13 @@ class LenientSettings(BaseSettings):
             if text:
                 return read(text)
         except ValueError:
-            asked = f" ({words})" if (words := cls.bounds(name)) else ""
-            warn(f"{field.validation_alias} has no usable value {text!r}{asked}: its default is used")
+            bounds = f" ({words})" if (words := cls.bounds(name)) else ""
+            warn(f"{field.validation_alias} has no usable value {text!r}{bounds}: its default is used")
         return field.get_default(call_default_factory=True)
 
 
 def warn(message: str) -> None:
-    """Tells of an InvalidSetting. `remuda serve` logs it once for all processes."""
+    """Issues an InvalidSetting warning. `remuda serve` logs it once for all processes."""
     warnings.warn(message, InvalidSetting, 3)
 
 
@@ -72,7 +75,7 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 
 
 def _unsigned(text: str) -> int:
-    """Go's rule: decimal digits alone."""
+    """Decimal digits alone, as Go reads them."""
     if not (text.isascii() and text.isdigit() and (number := int(text)) <= MAX_LONG):
         raise ValueError(text)
     return number
@@ -101,7 +104,7 @@ def _flag(text: str) -> bool:
 
 
 def _host(text: str) -> str:
-    """Text that is an address."""
+    """Raises ValueError for text that is no address."""
     ListenAddress.parse(text)
     return text
 
@@ -109,7 +112,7 @@ def _host(text: str) -> str:
 def _folder(text: str) -> Path:
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:  # nobody knows that user's home
+    except RuntimeError as error:  # the home of `~user` is unknown
         raise ValueError(text) from error
 
 
@@ -128,9 +131,9 @@ def _comma_list(text: str) -> tuple[str, ...]:
 Digits = BeforeValidator(_unsigned)
 Duration = BeforeValidator(_duration)
 Word = BeforeValidator(str.lower)
-"""For a Literal: one of a few words, in any case."""
+"""For a Literal: one of a few words, whatever their case."""
 
-# bounds stand before the reader: only there they reach the schema, from which `bounds` takes its words
+# Bounds stand before the reader. Only there do they reach the schema, from which `bounds` makes its words.
 Flag = Annotated[bool, BeforeValidator(_flag)]
 OptionalFlag = Annotated[bool | None, BeforeValidator(_flag)]
 Unsigned = Annotated[int, Field(ge=0), Digits]

@@ -7,19 +7,18 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 
-from remuda.durations import NANOSECONDS
+from remuda.durations import NANOSECONDS, seconds
 from remuda.logs import get_logger
 from remuda.process import exit_reason
+from remuda.rpc import remove_socket
 from remuda.settings import Settings
 from remuda.supervisor.errors import StartError
-from remuda.supervisor.health import forget_socket, until_serving
+from remuda.supervisor.health import until_serving
 from remuda.supervisor.programs import Program
-
-SECOND = NANOSECONDS["s"]
 
 
 class Child:
-    """Keeps one program running. `start`, then `keep` as a task; at the end cancel that task and `stop`."""
+    """Keeps one program running. Call `start`, then run `keep` as a task; to end, cancel it and call `stop`."""
 
     def __init__(self, program: Program, environment: dict[str, str], listen_fd: int, settings: Settings) -> None:
         self.program = program
@@ -30,63 +29,66 @@ class Child:
         self._log = get_logger()
 
     async def start(self) -> None:
-        """Spawns the process and returns when it reports health. Raises StartError when it ends or takes too long."""
-        forget_socket(self.program.health)
+        """Spawns the process and returns when it reports health. Raises StartError if it ends or takes too long."""
+        remove_socket(self.program.health)
         process = await self._spawn()
-        healthy = asyncio.create_task(until_serving(self.program.health, self._settings.health_interval_ns))
-        ended = asyncio.create_task(process.wait())
-        timeout = self._settings.start_timeout_ns / SECOND
+        health = asyncio.create_task(until_serving(self.program.health, self._settings.health_interval_ns))
+        end = asyncio.create_task(process.wait())
+        timeout = seconds(self._settings.start_timeout_ns)
         try:
-            await asyncio.wait({healthy, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():
+            await asyncio.wait({health, end}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if end.done():
                 raise StartError(
-                    f"{self.program.name} ended at its start ({exit_reason(ended.result())}), see its log above"
+                    f"{self.program.name} ended at its start ({exit_reason(end.result())}), see its log above"
                 )
-            if not healthy.done():
+            if not health.done():
                 raise StartError(
                     f"{self.program.name} did not report health within {timeout:g} s (REMUDA_START_TIMEOUT)"
                 )
-            healthy.result()
+            health.result()
         finally:
-            healthy.cancel()
-            ended.cancel()
-            await asyncio.gather(healthy, ended, return_exceptions=True)
+            health.cancel()
+            end.cancel()
+            await asyncio.gather(health, end, return_exceptions=True)
 
     async def keep(self) -> None:
         """Restarts the process whenever it dies, until cancelled."""
         backoff = self._settings.restart_backoff_ns
-        began = time.monotonic_ns()
+        start = time.monotonic_ns()
         while True:
             reason = await self._until_dead()
-            if time.monotonic_ns() - began >= self._settings.restart_reset_ns:
+            if time.monotonic_ns() - start >= self._settings.restart_reset_ns:
                 backoff = self._settings.restart_backoff_ns
-            self._log.error("process died", name=self.program.name, reason=reason, restart_in_ms=backoff // 1_000_000)
-            await asyncio.sleep(backoff / SECOND)
+            self._log.error(
+                "process died", name=self.program.name, reason=reason, restart_in_ms=backoff // NANOSECONDS["ms"]
+            )
+            await asyncio.sleep(seconds(backoff))
             backoff = min(2 * backoff, self._settings.restart_backoff_max_ns)
-            began = time.monotonic_ns()
+            start = time.monotonic_ns()
             await self._restart()
 
-    async def stop(self, seconds: float) -> None:
-        """SIGTERM, and SIGKILL for it and its descendants if it lives on for `seconds`."""
+    async def stop(self, timeout_s: float) -> None:
+        """Sends SIGTERM to the process. Kills it and its descendants when it has ended, or after `timeout_s`."""
         process = self._process
         if process is None:
             return
         if process.returncode is None:
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), seconds)
+            await asyncio.wait_for(process.wait(), timeout_s)
         except TimeoutError:
             self._log.warning("process did not stop in time", name=self.program.name, pid=process.pid)
         self.kill()
         await process.wait()
 
     def kill(self) -> None:
-        """Ends the process and whatever it has spawned, at once."""
+        """Kills the process and all that it has spawned."""
         if self._process is not None:
             _kill_group(self._process.pid)
 
     async def _spawn(self) -> Process:
-        # a session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops everything in order
+        # In a session of its own the child does not get the terminal's Ctrl-C. The supervisor gets it and stops
+        # the children in order.
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *self.program.arguments,
@@ -112,7 +114,7 @@ class Child:
         if self._process is None:
             return "never started"
         status = await self._process.wait()
-        self.kill()  # what it spawned must not live on beside its successor
+        self.kill()  # the processes that it spawned must not live on beside its successor
         return exit_reason(status)
 
 

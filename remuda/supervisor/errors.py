@@ -1,5 +1,5 @@
-"""Why the server could not start."""
+"""The error of a server that cannot start."""
 
 
 class StartError(Exception):
-    """Its text is one line for the operator; the command prints it and exits with status 1."""
+    """Its text is one line for the operator. The command prints it and exits with status 1."""

@@ -1,26 +1,21 @@
-"""Whether a process serves: `grpc.health.v1` on its unix socket."""
+"""Asks a process whether it serves: `grpc.health.v1` on its unix socket."""
 
 import asyncio
-from pathlib import Path
 from typing import Any, cast
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
+from remuda.endpoints import socket_path
 from remuda.rpc import open_channel
-
-
-def forget_socket(target: str) -> None:
-    """Removes the socket that a killed predecessor left behind, so that its path means a new process."""
-    _path(target).unlink(missing_ok=True)
 
 
 async def until_serving(target: str, interval_ns: int) -> None:
     """Returns when the process at `target` answers SERVING. It has no timeout of its own."""
-    interval = interval_ns / NANOSECONDS["s"]
-    # gRPC backs off after a failed connection; the file tells sooner that it is worth trying
-    while not _path(target).exists():  # noqa: ASYNC110 (another process creates it)
+    interval = seconds(interval_ns)
+    # gRPC backs off after a failed connection, so the first attempt waits for the socket's file.
+    while not socket_path(target).exists():  # noqa: ASYNC110 (another process creates it)
         await asyncio.sleep(interval)
     async with open_channel(target) as channel:
         while not await _is_serving(channel):  # noqa: ASYNC110
@@ -34,7 +29,3 @@ async def _is_serving(channel: grpc.aio.Channel) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return answer.status == health_pb2.HealthCheckResponse.SERVING
-
-
-def _path(target: str) -> Path:
-    return Path(target.removeprefix("unix:"))

@@ -1,4 +1,4 @@
-"""The private folder of one running instance: its sockets and the lock that tells whether it lives."""
+"""The private folder of one running instance. It holds the instance's sockets and a lock for as long as it lives."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from remuda.endpoints import Endpoints
+from remuda.endpoints import Endpoints, socket_path
 from remuda.supervisor.errors import StartError
 
 PREFIX = "i-"
@@ -20,7 +20,7 @@ UNIX_PATH_MAX = 107
 
 @contextmanager
 def open_instance(parent: Path, gateways: int) -> Generator[Endpoints]:
-    """A new folder (mode 0700) under `parent`, removed at the end. Folders of dead instances are removed first.
+    """Creates a folder (mode 0700) under `parent` and removes it at the end. Folders of dead instances go first.
 
     Raises StartError when `parent` cannot be used safely, or is too long a path for unix sockets.
     """
@@ -40,19 +40,19 @@ def open_instance(parent: Path, gateways: int) -> Generator[Endpoints]:
 
 def _check_length(parent: Path, gateways: int) -> None:
     endpoints = Endpoints(parent / f"{PREFIX}{secrets.token_hex(4)}")
-    targets = (endpoints.scheduler, endpoints.uplink, endpoints.store, endpoints.gateway(gateways - 1))
-    longest = max(len(os.fsencode(target.partition(":")[2].removeprefix("//"))) for target in targets)
+    addresses = (endpoints.scheduler, endpoints.uplink, endpoints.store, endpoints.gateway(gateways - 1))
+    longest = max(len(os.fsencode(socket_path(address))) for address in addresses)
     if longest > UNIX_PATH_MAX:
         excess = longest - UNIX_PATH_MAX
         raise StartError(f"the path {parent} is {excess} bytes too long for unix sockets (REMUDA_RUN_DIR)")
 
 
 def _private_parent(parent: Path) -> Path:
-    """Creates `parent` if need be and makes sure that no other user can replace what lies in it."""
+    """Creates `parent` where it is missing. Raises StartError if another user could replace what lies in it."""
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = parent.stat()
-    open_to_others = found.st_mode & 0o022 and not found.st_mode & 0o1000
-    if found.st_uid not in (0, os.getuid()) or open_to_others:
+    status = parent.stat()
+    open_to_others = status.st_mode & 0o022 and not status.st_mode & 0o1000
+    if status.st_uid not in (0, os.getuid()) or open_to_others:
         raise StartError(
             f"the folder for sockets {parent} is writable for other users: set REMUDA_RUN_DIR to another one"
         )
@@ -60,7 +60,7 @@ def _private_parent(parent: Path) -> Path:
 
 
 def _create(parent: Path) -> tuple[Path, int]:
-    """The new folder and the descriptor that holds its lock."""
+    """Returns the new folder and the descriptor that holds its lock."""
     with _exclusive(parent / PARENT_LOCK):
         _remove_dead(parent)
         folder = parent / f"{PREFIX}{secrets.token_hex(4)}"
@@ -72,7 +72,7 @@ def _create(parent: Path) -> tuple[Path, int]:
 
 @contextmanager
 def _exclusive(path: Path) -> Generator[None]:
-    """Holds the lock file at `path`: between the creation of a folder and its lock, nobody may judge it dead."""
+    """Holds the lock file at `path`. A folder without its own lock looks dead, so none is judged while one is made."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -88,7 +88,7 @@ def _remove_dead(parent: Path) -> None:
 
 
 def _is_alive(folder: Path) -> bool:
-    """Whether a supervisor holds the folder's lock; the kernel drops the lock of a process that was killed."""
+    """Whether a supervisor holds the folder's lock. The kernel releases the lock of a killed process."""
     try:
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,7 @@
-"""The TCP socket that all gateways share. The supervisor binds it, so that a gateway's restart refuses nobody."""
+"""The TCP socket that all gateways share.
+
+The supervisor binds it, so that connections wait and are not refused while a gateway restarts.
+"""
 
 import contextlib
 import socket
@@ -8,9 +11,9 @@ from remuda.supervisor.errors import StartError
 
 
 def open_listener(address: ListenAddress, backlog: int) -> socket.socket:
-    """An inheritable, listening socket. An empty host listens on all addresses, IPv6 and IPv4.
+    """Opens an inheritable, listening socket. An empty host listens on all addresses, IPv6 and IPv4.
 
-    Raises StartError in the words of Go's net package, which Ollama's users search for.
+    Raises StartError in the words of Go's net package, because Ollama's users search for those.
     """
     listener: socket.socket | None = None
     try:
@@ -34,15 +37,17 @@ def open_listener(address: ListenAddress, backlog: int) -> socket.socket:
 
 
 def bound_address(listener: socket.socket, address: ListenAddress) -> ListenAddress:
-    """What was really bound: a name is resolved by now, and port 0 asked the kernel for a free one."""
+    """The address that the socket got: its host is resolved, and its port is chosen if `address` has port 0."""
     host, port = listener.getsockname()[:2]
     return address.model_copy(update={"host": host, "port": port, "scheme": "http", "path": ""})
 
 
 def refuse_connections(listener: socket.socket) -> None:
-    """Ends the listening for all processes that have the socket: from now on, and those that nobody has accepted yet,
-    connections are refused. Connections that were accepted go on."""
-    with contextlib.suppress(OSError):  # Linux alone can; elsewhere the last process to close the socket refuses
+    """Ends the listening for all processes that hold the socket.
+
+    New connections and those that no process has accepted yet are refused. Accepted connections go on.
+    """
+    with contextlib.suppress(OSError):  # only Linux can; elsewhere refusal begins when the last process closes it
         listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
@@ -51,9 +56,9 @@ def _resolve(address: ListenAddress) -> tuple[socket.AddressFamily, tuple[object
     if address.host == "":
         wildcard = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
         return _resolve(address.model_copy(update={"host": wildcard}))
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # a name that has both kinds is bound to its IPv4 address, as Go does
-    family, _, _, _, target = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # A name that has both kinds of address is bound to its IPv4 address, as in Go.
+    family, _, _, _, target = min(candidates, key=lambda entry: entry[0] != socket.AF_INET)
     return family, target
 
 

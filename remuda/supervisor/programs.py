@@ -1,22 +1,23 @@
-"""What is started on a machine: one line per process."""
+"""The processes of one machine, one line for each, and the environment they get."""
 
 import os
 from dataclasses import dataclass
 
 from remuda.endpoints import RUN_DIR_VARIABLE, Endpoints
+from remuda.process import PARENT_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to keep alive, and where it reports health."""
+    """A process that the supervisor keeps alive."""
 
     name: str
     arguments: tuple[str, ...]
-    """Of this Python interpreter."""
+    """Command line arguments of this Python interpreter."""
     health: str
-    """gRPC target of its `grpc.health.v1`."""
+    """gRPC target where the process serves `grpc.health.v1`."""
     is_gateway: bool = False
-    """Gateways inherit the listening socket and stop first, so that nobody is admitted to a house being shut."""
+    """Gateways inherit the listening socket. They stop first, so that no request enters a server that stops."""
 
 
 def programs(endpoints: Endpoints, gateways: int) -> list[Program]:
@@ -33,13 +34,13 @@ def programs(endpoints: Endpoints, gateways: int) -> list[Program]:
 
 
 def child_environment(endpoints: Endpoints, listen_fd: int) -> dict[str, str]:
-    """This process's environment and what children have to know."""
+    """This process's environment with the variables of children added."""
     return {
-        "PYTHONWARNINGS": "ignore::UserWarning",  # of unreadable settings, which `remuda serve` has logged for all
+        "PYTHONWARNINGS": "ignore::UserWarning",  # `remuda serve` has logged unusable settings for all
         **os.environ,
         RUN_DIR_VARIABLE: str(endpoints.folder),
-        "REMUDA_PARENT_PID": str(os.getpid()),
+        PARENT_VARIABLE: str(os.getpid()),
         "REMUDA_LISTEN_FD": str(listen_fd),
-        # a folder named `store` in the directory the server was started from must not be imported
+        # Otherwise Python would import a folder named `store` from the current directory.
         "PYTHONSAFEPATH": "1",
     }

@@ -1,4 +1,4 @@
-"""The block that `remuda serve` prints when it is ready: where, what, on which devices, and a line to try."""
+"""The block that `remuda serve` prints when it is ready: address, models, devices, settings, and a line to try."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from remuda import __version__
 from remuda.devices import device_name
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.endpoints import Endpoints
 from remuda.human import binary_bytes, human_bytes
 from remuda.listen_address import ListenAddress
@@ -22,7 +22,7 @@ LABEL_WIDTH = 10
 
 
 async def announce(settings: Settings, endpoints: Endpoints, address: ListenAddress, began: float) -> None:
-    """Prints the block on stdout. `began` is the start's time.monotonic(). A process that does not answer is named."""
+    """Prints the block on stdout. It names a process that does not answer. `began` is time.monotonic() at the start."""
     models, devices = await asyncio.gather(_models(endpoints), _devices(endpoints, settings.device_timeout_ns))
     sections = (
         ("Models", [*models, f"in {settings.models}"]),
@@ -31,13 +31,13 @@ async def announce(settings: Settings, endpoints: Endpoints, address: ListenAddr
         ("Try", [_curl_line(settings.address.model_copy(update={"port": address.port, "scheme": "http", "path": ""}))]),
         ("Stop", ["Ctrl-C"]),
     )
-    took = time.monotonic() - began
+    duration = time.monotonic() - began
     block = Text(
-        f"\nRemuda {__version__} listens on http://{address.authority} (started in {took:.1f} s)\n\n", style="bold"
+        f"\nRemuda {__version__} listens on http://{address.authority} (started in {duration:.1f} s)\n\n", style="bold"
     )
     for label, lines in sections:
         block.append_text(_section(label, lines))
-    Console(soft_wrap=True).print(block)  # no line is cut or broken: the last one is there to be copied
+    Console(soft_wrap=True).print(block)  # unbroken lines: users copy the one to try
 
 
 def _section(label: str, lines: list[str]) -> Text:
@@ -66,13 +66,13 @@ def _model_line(model: store_pb2.ModelSummary) -> str:
 
 
 async def _devices(endpoints: Endpoints, timeout_ns: int) -> list[str]:
-    """One line per device; waits for the worker host's first report for up to `timeout_ns`."""
+    """One line per device. Waits for the worker host's first report for up to `timeout_ns`."""
     try:
-        async with asyncio.timeout(timeout_ns / NANOSECONDS["s"]), open_channel(endpoints.scheduler) as channel:
-            watching = serving_pb2_grpc.SchedulerStub(channel).Watch(serving_pb2.WatchRequest())
-            async for state in watching:
+        async with asyncio.timeout(seconds(timeout_ns)), open_channel(endpoints.scheduler) as channel:
+            states = serving_pb2_grpc.SchedulerStub(channel).Watch(serving_pb2.WatchRequest())
+            async for state in states:
                 if state.devices:
-                    watching.cancel()
+                    states.cancel()
                     return [_device_line(device) for device in state.devices]
     except TimeoutError:
         return ["none yet: the worker host has not reported"]

@@ -1,4 +1,4 @@
-"""Embeddings through a real server, asked for with the packages that people use."""
+"""Embeddings of a real server through the SDKs of Ollama and OpenAI."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,23 @@ import openai
 import pytest
 from support.embedding_models import CONTEXT, WIDTH, write_bert, write_llama_embedder
 from support.models_folder import install_gguf, models_folder
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 TEXTS = ["the horse runs", "a herd over the hill", "rope!"]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server with embedding models and the embedded one, which generates."""
+    """A server with three embedding models and cria, which generates."""
     with short_folder() as folder:
         models = models_folder(folder)
-        for name, path in written(folder):
+        for name, path in write_models(folder):
             install_gguf(models, name, path.read_bytes())
-        running = start_server(folder, {})
-        yield running
-        end_server(running)
+        with running_server(folder) as server:
+            yield server
 
 
-def written(folder: Path) -> Iterator[tuple[str, Path]]:
+def write_models(folder: Path) -> Iterator[tuple[str, Path]]:
     yield "bert", write_bert(folder / "bert.gguf")
     yield "last", write_llama_embedder(folder / "last.gguf", pooling=gguf.PoolingType.LAST)
     yield "rank", write_bert(folder / "rank.gguf", pooling=gguf.PoolingType.RANK)
@@ -39,7 +38,7 @@ def length(vector: Sequence[float]) -> float:
 
 
 @pytest.mark.parametrize("model", ["bert", "last", "cria"])
-def test_a_list_gives_what_its_texts_give_alone(native: ollama.Client, model: str) -> None:
+def test_a_list_gives_the_same_vectors_as_its_texts_alone(native: ollama.Client, model: str) -> None:
     together = native.embed(model, TEXTS)
     alone = [native.embed(model, text) for text in TEXTS]
     assert len(together.embeddings) == 3
@@ -73,7 +72,7 @@ def test_the_old_route_gives_one_vector_as_the_model_computed_it(native: ollama.
     assert [value / length(old) for value in old] == pytest.approx(new, abs=1e-4)
 
 
-def test_nothing_to_embed_loads_the_model(native: ollama.Client, server: Server) -> None:
+def test_an_empty_input_loads_the_model(native: ollama.Client, server: Server) -> None:
     reply = httpx.post(f"{server.url}/api/embed", json={"model": "last", "input": "", "keep_alive": "1h"})
     assert reply.json() == {"model": "last", "embeddings": []}
     assert "last:latest" in [model.model for model in native.ps().models]
@@ -84,7 +83,7 @@ def test_an_embedding_model_does_not_chat(native: ollama.Client) -> None:
         native.chat("bert", [{"role": "user", "content": "Hello!"}])
 
 
-def test_a_reranking_model_says_that_its_turn_has_not_come(native: ollama.Client) -> None:
+def test_a_reranking_model_is_refused(native: ollama.Client) -> None:
     with pytest.raises(ollama.ResponseError, match="reranking is not implemented yet"):
         native.embed("rank", "hill")
 
@@ -107,7 +106,7 @@ def test_generations_and_embeddings_of_one_model_share_its_worker(native: ollama
 
 def test_the_openai_package_reads_floats_and_base64(compatible: openai.OpenAI, native: ollama.Client) -> None:
     expected = native.embed("bert", TEXTS).embeddings
-    packed = compatible.embeddings.create(model="bert", input=TEXTS)  # the package asks for base64
+    packed = compatible.embeddings.create(model="bert", input=TEXTS)  # the SDK requests base64 by default
     plain = compatible.embeddings.create(model="bert", input=TEXTS, encoding_format="float", dimensions=8)
     assert [entry.index for entry in packed.data] == [0, 1, 2]
     for entry, short, vector in zip(packed.data, plain.data, expected, strict=True):

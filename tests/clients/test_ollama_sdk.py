@@ -1,5 +1,7 @@
 """Ollama's own Python package against a real server."""
 
+import asyncio
+
 import ollama
 import pytest
 from support.serving import Server, until
@@ -24,7 +26,7 @@ def test_a_streamed_chat_says_the_same_as_a_whole_one(native: ollama.Client) -> 
     whole = native.chat("cria", [QUESTION], options=GREEDY)
     chunks = list(native.chat("cria", [QUESTION], options=GREEDY, stream=True))
 
-    assert len(chunks) > 1  # pieces that wait for a gateway go out together
+    assert len(chunks) > 1  # a gateway sends waiting pieces together
     assert "".join(chunk.message.content or "" for chunk in chunks) == whole.message.content
     assert [chunk.done for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert chunks[-1].eval_count == whole.eval_count
@@ -47,12 +49,12 @@ def test_a_stop_string_ends_the_text_before_it(native: ollama.Client) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_mirostat_that_wants_no_surprise_takes_the_likeliest(native: ollama.Client, version: int) -> None:
+def test_mirostat_with_no_surprise_picks_the_likeliest_tokens(native: ollama.Client, version: int) -> None:
     base = {"num_predict": 16, "seed": 7}
-    asked = base | {"temperature": 1.5, "top_k": 0, "top_p": 1.0}
+    random = base | {"temperature": 1.5, "top_k": 0, "top_p": 1.0}
     likeliest, free, steered = (
         native.generate("cria", "A story:", raw=True, options=options).response
-        for options in (base | {"temperature": 0}, asked, asked | {"mirostat": version, "mirostat_tau": 0})
+        for options in (base | {"temperature": 0}, random, random | {"mirostat": version, "mirostat_tau": 0})
     )
     assert steered == likeliest != free
 
@@ -98,8 +100,6 @@ def test_a_missing_model_is_a_404_with_ollamas_text(native: ollama.Client) -> No
 
 
 async def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
-    import asyncio
-
     client = ollama.AsyncClient(server.url)
     pairs = {"France": "Paris", "Japan": "Tokyo", "Italy": "Rome", "Spain": "Madrid"}
 

@@ -29,7 +29,7 @@ def test_a_streamed_chat_completion_ends_with_its_usage(compatible: openai.OpenA
     assert chunks[-1].usage.completion_tokens > 1
 
 
-def test_a_limit_on_tokens_is_told_as_length(compatible: openai.OpenAI) -> None:
+def test_a_reply_cut_by_the_token_limit_ends_with_length(compatible: openai.OpenAI) -> None:
     reply = compatible.chat.completions.create(
         model="cria", messages=[{"role": "user", "content": "Count from 1 to 20."}], temperature=0, max_tokens=4
     )

@@ -1,4 +1,4 @@
-"""Tool calls and thoughts, told by models with a script, as the SDKs read them."""
+"""Tool calls and thoughts of scripted models, as the SDKs read them."""
 
 from collections.abc import Generator
 
@@ -6,7 +6,7 @@ import ollama
 import openai
 import pytest
 from support.models_folder import install_script, models_folder
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 CALLS = 'Sure. <tool_call>{"name": "get_weather", "arguments": {"city": "Paris", "days": 3}}</tool_call>'
 THINKS = "<think>Easy one: it must be</think>Paris, of course."
@@ -27,9 +27,8 @@ def server() -> Generator[Server]:
         models = models_folder(folder)
         install_script(models, "caller", CALLS)
         install_script(models, "thinker", THINKS)
-        running = start_server(folder, {})
-        yield running
-        end_server(running)
+        with running_server(folder) as server:
+            yield server
 
 
 def test_ollamas_client_gets_a_tool_call_as_an_object(native: ollama.Client) -> None:
@@ -60,7 +59,7 @@ def test_without_tools_the_same_text_is_no_call(native: ollama.Client) -> None:
     assert not reply.message.tool_calls
 
 
-def test_thoughts_and_answer_come_apart(native: ollama.Client) -> None:
+def test_thoughts_and_answer_are_separated(native: ollama.Client) -> None:
     whole = native.chat("thinker", [QUESTION])
     chunks = list(native.chat("thinker", [QUESTION], stream=True))
 

@@ -12,7 +12,7 @@ from support.models_folder import models_folder
 from support.ollama_layout import OllamaFolder
 from support.paths import CRIA
 from support.scripted import write_scripted_model
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 STORY = " ".join(f"w{number}" for number in range(60))
 SKIPPED = 20
@@ -29,9 +29,8 @@ def server() -> Generator[Server]:
         install(folder, "late", root / "story", write_skipping_adapter(root / "late", STORY, SKIPPED))
         install(folder, "tuned", CRIA, write_random_adapter(root / "tuned", CRIA, seed=1))
         install(folder, "other", CRIA, write_random_adapter(root / "other", CRIA, seed=2))
-        running = start_server(root, {})
-        yield running
-        end_server(running)
+        with running_server(root) as server:
+            yield server
 
 
 def install(folder: OllamaFolder, name: str, base: Path, *adapters: Path) -> None:

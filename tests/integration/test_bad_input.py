@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets the error its API names, and the server goes on serving."""
+"""Bad requests and broken models get the errors of Ollama's API, and the server goes on serving."""
 
 from collections.abc import Generator
 from typing import Any
@@ -7,7 +7,7 @@ import httpx
 import pytest
 from support.models_folder import install_gguf, install_script, models_folder
 from support.ollama_layout import write_gguf
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, adjust the "
@@ -21,17 +21,14 @@ def damaged() -> Generator[Server]:
     with short_folder() as folder:
         models = models_folder(folder)
         install_script(models, "good", "All is well.")
-        whole = next((folder / "models" / "blobs").glob("sha256-*"), None)
-        assert whole is not None
         gguf = max((folder / "models" / "blobs").iterdir(), key=lambda blob: blob.stat().st_size).read_bytes()
         install_gguf(models, "truncated", gguf[: len(gguf) * 2 // 3])
         install_gguf(models, "garbage", b"not a model at all " * 1000)
         install_gguf(models, "headless", b"GGUF")
-        # a valid file that llama.cpp cannot load: two tensors are no llama
+        # a valid GGUF file with too few tensors for llama.cpp to load
         install_gguf(models, "unloadable", write_gguf(folder / "tiny.gguf").read_bytes())
-        server = start_server(folder, {})
-        yield server
-        end_server(server)
+        with running_server(folder) as server:
+            yield server
 
 
 def post(server: Server, path: str, body: Any) -> httpx.Response:
@@ -83,21 +80,21 @@ def test_a_broken_model_is_a_500_without_paths(damaged: Server, model: str) -> N
     assert is_serving(damaged)
 
 
-def test_a_broken_model_is_told_in_openais_form(damaged: Server) -> None:
+def test_a_broken_model_is_an_error_in_openais_form(damaged: Server) -> None:
     reply = post(damaged, "/v1/chat/completions", {"model": "garbage", "messages": [{"role": "user", "content": "?"}]})
 
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "api_error"
 
 
-def test_a_prompt_longer_than_the_context_is_refused_where_it_may_not_be_cut(damaged: Server) -> None:
+def test_a_prompt_longer_than_the_context_is_refused_if_it_may_not_be_cut(damaged: Server) -> None:
     body = {"model": "good", "prompt": "word " * 600, "raw": True, "shift": False, "options": {"num_ctx": 256}}
     reply = post(damaged, "/api/generate", body)
 
     assert (reply.status_code, reply.json()) == (400, {"error": TOO_LONG})
 
 
-def test_a_prompt_longer_than_the_context_is_cut_in_the_middle_otherwise(damaged: Server) -> None:
+def test_a_prompt_longer_than_the_context_is_cut_in_the_middle(damaged: Server) -> None:
     body = {"model": "good", "prompt": "word " * 600, "raw": True, "stream": False, "options": {"num_ctx": 256}}
     reply = post(damaged, "/api/generate", body)
 
@@ -105,11 +102,8 @@ def test_a_prompt_longer_than_the_context_is_cut_in_the_middle_otherwise(damaged
     assert reply.json()["prompt_eval_count"] < 256
 
 
-def test_bytes_that_are_no_http_close_the_connection_alone(damaged: Server) -> None:
-    import socket
-
-    url = httpx.URL(damaged.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=10) as connection:
+def test_bytes_that_are_no_http_close_only_their_connection(damaged: Server) -> None:
+    with damaged.connect() as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n")
         assert b"Traceback" not in connection.recv(4096)
 

@@ -6,28 +6,24 @@ from collections.abc import Generator
 
 import httpx
 import pytest
-from support.models_folder import install_script, models_folder
-from support.serving import Server, end_server, short_folder, start_server, until
-
-ENDLESS = {"model": "endless", "prompt": "?", "raw": True, "options": {"num_ctx": 32768}}
-"""Without a limit a reply ends after ten contexts, which must not happen while a test runs."""
+from support.models_folder import ENDLESS, install_endless, models_folder
+from support.serving import Server, running_server, short_folder, until
 
 
 @pytest.fixture(scope="module")
 def one_slot() -> Generator[Server]:
     """A server with a single slot and a model that talks for ever."""
     with short_folder() as folder:
-        install_script(models_folder(folder), "endless", "and on we go", for_ever=True)
-        server = start_server(folder, {"OLLAMA_NUM_PARALLEL": "1", "OLLAMA_MAX_QUEUE": "2"})
-        yield server
-        end_server(server)
+        install_endless(models_folder(folder))
+        with running_server(folder, OLLAMA_NUM_PARALLEL="1", OLLAMA_MAX_QUEUE="2") as server:
+            yield server
 
 
 @contextlib.contextmanager
 def talking(server: Server) -> Generator[httpx.Response]:
-    """A stream that has begun; leaving cuts the connection."""
+    """A stream that has begun. Leaving the block cuts the connection."""
     with httpx.stream("POST", f"{server.url}/api/generate", json=ENDLESS, timeout=20) as reply:
-        lines = reply.iter_lines()  # kept: its end would close the connection
+        lines = reply.iter_lines()  # the name keeps it alive: its end would close the connection
         next(lines)
         yield reply
 
@@ -37,7 +33,7 @@ def outcomes(server: Server, outcome: str) -> int:
 
 
 def test_a_client_that_leaves_its_stream_frees_the_slot(one_slot: Server) -> None:
-    for _ in range(3):  # with one slot, each of them needs the slot of the one before
+    for _ in range(3):  # each stream needs the slot of the one before
         with talking(one_slot) as reply:
             assert reply.status_code == 200
 

@@ -28,12 +28,12 @@ def test_list_shows_the_embedded_model(server: Server) -> None:
     assert remuda(server, "list", "other").stdout == "NAME    ID    SIZE    MODIFIED \n"
 
 
-def test_a_variable_that_cannot_be_used_is_told_in_a_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_variable_is_a_warning_of_one_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REMUDA_CLIENT_TIMEOUT", "soon")
-    done = remuda(server, "list")
-    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
-    assert done.stderr.startswith("Warning: REMUDA_CLIENT_TIMEOUT has no usable value 'soon'")
-    assert len(done.stderr.splitlines()) == 1
+    result = remuda(server, "list")
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 2)
+    assert result.stderr.startswith("Warning: REMUDA_CLIENT_TIMEOUT has no usable value 'soon'")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_model_that_ran_is_listed_by_ps_and_gone_after_stop(server: Server) -> None:
@@ -42,28 +42,28 @@ def test_a_model_that_ran_is_listed_by_ps_and_gone_after_stop(server: Server) ->
     assert header.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
     assert TABLE_ROW.match(row)
     assert "minutes from now" in row
-    done = remuda(server, "stop", "cria")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = remuda(server, "stop", "cria")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert "minutes from now" not in remuda(server, "ps").stdout
 
 
 def test_an_answer_is_the_same_as_over_http_and_ends_with_two_newlines(server: Server) -> None:
-    done = remuda(server, "run", "cria", "--think=false", "--verbose", "Hello!")
+    result = remuda(server, "run", "cria", "--think=false", "--verbose", "Hello!")
     text = server.generate("Hello!").json()["response"]
-    assert done.stdout.startswith(text)
-    assert done.stdout.endswith("\n\n")
-    assert "eval count:" in done.stderr
+    assert result.stdout.startswith(text)
+    assert result.stdout.endswith("\n\n")
+    assert "eval count:" in result.stderr
 
 
 @pytest.mark.parametrize(("argument", "piped"), [(b"\xff", b""), (b"x", b"\xff\xfe")])
-def test_a_prompt_that_is_no_utf8_is_answered_all_the_same(server: Server, argument: bytes, piped: bytes) -> None:
+def test_a_prompt_that_is_no_utf8_is_answered(server: Server, argument: bytes, piped: bytes) -> None:
     environment = {**os.environ, "OLLAMA_HOST": server.url}
     command = [bytes(REMUDA), b"run", b"cria", argument]
-    done = subprocess.run(command, input=piped, capture_output=True, env=environment, timeout=30)
-    assert (done.returncode, done.stderr) == (0, b"")
+    result = subprocess.run(command, input=piped, capture_output=True, env=environment, timeout=30)
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_what_is_piped_in_comes_before_the_prompt(server: Server) -> None:
+def test_piped_input_comes_before_the_prompt(server: Server) -> None:
     piped = remuda(server, "run", "cria", "--think=false", "France?", stdin="What is the capital of")
     whole = remuda(server, "run", "cria", "--think=false", "What is the capital of France?")
     assert piped.stdout == whole.stdout
@@ -83,11 +83,11 @@ def test_an_empty_prompt_loads_the_model_and_prints_nothing(server: Server) -> N
     ],
 )
 def test_a_failure_is_one_line_and_status_1(server: Server, arguments: tuple[str, ...], message: str) -> None:
-    done = remuda(server, *arguments)
-    assert (done.returncode, done.stderr) == (1, message)
+    result = remuda(server, *arguments)
+    assert (result.returncode, result.stderr) == (1, message)
 
 
-def test_a_conversation_at_a_terminal(server: Server) -> None:
+def test_a_conversation_at_a_terminal_has_a_system_message_and_an_end(server: Server) -> None:
     typist, terminal = pty.openpty()
     environment = {**os.environ, "OLLAMA_HOST": server.url, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
     process = subprocess.Popen(
@@ -107,10 +107,10 @@ def test_a_conversation_at_a_terminal(server: Server) -> None:
 
 
 def read_until(terminal: int, text: str, seconds: float = 10) -> str:
-    """What the terminal shows until `text` comes."""
-    seen, end = "", time.monotonic() + seconds
-    while text not in seen:
+    """Reads a terminal until it shows `text`. Returns all that it has shown."""
+    shown, end = "", time.monotonic() + seconds
+    while text not in shown:
         ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
-        assert ready, f"no {text!r} in {seen!r}"
-        seen += os.read(terminal, 4096).decode(errors="replace")
-    return seen
+        assert ready, f"no {text!r} in {shown!r}"
+        shown += os.read(terminal, 4096).decode(errors="replace")
+    return shown

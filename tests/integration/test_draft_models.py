@@ -10,7 +10,7 @@ from support.memory_models import write_plain, write_recurrent
 from support.models_folder import models_folder
 from support.ollama_layout import OllamaFolder
 from support.scripted import write_scripted_model
-from support.serving import Server, end_server, short_folder, start_server, until
+from support.serving import Server, running_server, short_folder, until
 
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import serving_pb2_grpc
@@ -28,9 +28,8 @@ def server() -> Generator[Server]:
         install(folder, "story", story, story)
         install(folder, "misled", story, other)
         install(folder, "recurring", write_plain(root / "plain.gguf"), write_recurrent(root / "recurrent.gguf"))
-        running = start_server(root, {"REMUDA_STATS_INTERVAL": "50ms"})
-        yield running
-        end_server(running)
+        with running_server(root, REMUDA_STATS_INTERVAL="50ms") as server:
+            yield server
 
 
 def install(folder: OllamaFolder, name: str, base: Path, draft: Path) -> None:

@@ -1,16 +1,14 @@
-"""Sequences with images among others: in pieces, given up midway, and when cells run out."""
+"""Sequences with images beside others: in pieces, cancelled midway, and when cells run out."""
 
-import io
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from support.engine_run import GREEDY, PATIENT, Run
+from support.pictures import random_picture
 from support.vision_models import Vision, write_projector, write_text_model
 
 from workers.engine.context import Context, ContextOptions
@@ -25,29 +23,21 @@ from workers.engine.sequence import FinishReason, SequenceKey
 
 BATCH, CHUNK, PATIENCE_S = 128, 16, 20
 ROUNDING = 0.05
-"""Of logarithms, where the same numbers are added in another order; what is wrong differs by 1 or more."""
+"""How far log probabilities differ if the same numbers are added in another order. Wrong ones differ by 1 or more."""
 KINDS: dict[str, tuple[str, Vision]] = {
     "causal": ("llama", "qwen2vl_merger"),
     "M-RoPE": ("qwen2vl", "qwen2vl_merger"),
     "whole": ("llama", "gemma3"),
 }
 TALKATIVE = [70, 71, 72]
-"""A prompt after which neither model ends by itself."""
+"""A prompt after which no model ends its reply."""
 
 MakeEngine = Callable[..., Run]
 
 
-def picture(seed: int) -> bytes:
-    """104 cells in the Qwen2-VL projector, 16 in Gemma's."""
-    pixels = np.random.default_rng(seed).integers(0, 255, (60, 100, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture
 def engine(kind: str, tmp_path: Path) -> Iterator[MakeEngine]:
-    """Makes engines of one kind of model."""
+    """Makes engines with a model of `kind`."""
     text, vision = KINDS[kind]
     model = Model(ModelOptions(str(write_text_model(tmp_path / "text.gguf", text))), lambda _: None)  # type: ignore[arg-type]
     limits = MediaLimits(1 << 20, 60)
@@ -69,19 +59,18 @@ def engine(kind: str, tmp_path: Path) -> Iterator[MakeEngine]:
 
 def see(run: Run, number: int, seed: int, predict: int = 20) -> None:
     """Adds a request with an image."""
-    run.add(number, [5, 6, 7], predict=predict, logprobs=2, media=(Segment((10 + seed, 11, 12), picture(seed)),))
+    run.add(number, [5, 6, 7], predict=predict, logprobs=2, media=(Segment((10 + seed, 11, 12), random_picture(seed)),))
 
 
-def until(run: Run, reached: Callable[[], bool]) -> Run:
-    """Runs until something is reached: how many steps that takes depends on when the images are encoded."""
+def until(run: Run, condition: Callable[[], bool]) -> None:
+    """Runs steps until `condition` holds. Their number depends on when the images are encoded."""
     end = time.monotonic() + PATIENCE_S
-    while not reached() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         run.steps(1)
-    assert reached()
-    return run
+    assert condition()
 
 
-def said(run: Run, number: int) -> list[int]:
+def reply_tokens(run: Run, number: int) -> list[int]:
     until(run, lambda: number in run.ended)
     assert run.finish(number) in (FinishReason.LENGTH, FinishReason.STOP)
     return [token for token in run.sequences[number].tokens if token >= 0]
@@ -94,18 +83,18 @@ def test_streams_go_on_between_the_pieces_of_an_image(engine: MakeEngine) -> Non
     until(run, lambda: stream.generated > 10)
     see(run, 1, seed=1)
     until(run, lambda: run.sequences[1].computed > 20)
-    began = stream.generated
+    before = stream.generated
     until(run, lambda: run.sequences[1].generated > 0)
-    assert stream.generated - began >= (104 - 20) // CHUNK - 1
+    assert stream.generated - before >= (104 - 20) // CHUNK - 1
     assert stream.finish is None
 
 
 @pytest.mark.parametrize("kind", ["causal"])
 def test_streams_go_on_while_an_image_is_encoded(engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded, encode = threading.Event(), Projector.encode
+    may_encode, encode = threading.Event(), Projector.encode
 
     def encode_late(projector: Projector, blob: bytes, digest: bytes) -> tuple[Chunk, ...]:
-        encoded.wait(PATIENCE_S)
+        may_encode.wait(PATIENCE_S)
         return encode(projector, blob, digest)
 
     monkeypatch.setattr(Projector, "encode", encode_late)
@@ -114,39 +103,39 @@ def test_streams_go_on_while_an_image_is_encoded(engine: MakeEngine, monkeypatch
     see(run, 1, seed=1)
     until(run, lambda: stream.generated > 50)
     assert run.engine.waiting == 1
-    encoded.set()
-    assert said(run, 1)
+    may_encode.set()
+    assert reply_tokens(run, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_that_was_given_up_midway_spoils_nothing(engine: MakeEngine) -> None:
+def test_an_image_that_is_cancelled_midway_leaves_the_next_one_right(engine: MakeEngine) -> None:
     run = engine()
     see(run, 0, seed=1)
-    right = said(run, 0)
+    right = reply_tokens(run, 0)
     see(run := engine(), 0, seed=1)
-    run.add(1, TALKATIVE, predict=300)  # beside a stream, an image comes in pieces
+    run.add(1, TALKATIVE, predict=300)  # beside a stream, an image is computed in pieces
     until(run, lambda: run.sequences[0].computed > 20)
     run.engine.cancel(SequenceKey(0, 0))
     see(run, 2, seed=1)
-    assert said(run, 2) == right
+    assert reply_tokens(run, 2) == right
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sequences_with_images_that_outgrow_the_cells_say_what_they_say_alone(engine: MakeEngine) -> None:
+def test_sequences_with_images_that_outgrow_the_cells_say_the_same_as_alone(engine: MakeEngine) -> None:
     run = engine(slots=4, shared_cells=512)
-    together = told(run, *range(4))
+    together = token_logprobs(run, *range(4))
     assert run.engine.counters.preemptions > 0
     for number in range(4):
-        alone = told(engine(slots=1), number)[number]
+        alone = token_logprobs(engine(slots=1), number)[number]
         assert len(alone) > 20
         assert_same(together[number], alone)
 
 
-def told(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
-    """What the model thinks of each token of requests with images that run side by side."""
+def token_logprobs(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
+    """Runs requests with images side by side. Returns the log probabilities of each one's tokens."""
     result: dict[int, list[TokenLogprobs]] = {number: [] for number in numbers}
 
-    def take(pieces: list[Piece]) -> None:
+    def collect(pieces: list[Piece]) -> None:
         for piece in pieces:
             result[piece.request.key.request_id] += piece.logprobs
 
@@ -154,12 +143,12 @@ def told(run: Run, *numbers: int) -> dict[int, list[TokenLogprobs]]:
         see(run, number, seed=number, predict=110)
     end = time.monotonic() + PATIENCE_S
     while run.engine.busy and time.monotonic() < end:
-        run.engine.step(take)
+        run.engine.step(collect)
     return result
 
 
 def assert_same(some: list[TokenLogprobs], others: list[TokenLogprobs]) -> None:
-    """Up to rounding, after which two tokens that are as likely may change places, and all that follows differs."""
+    """Compares two replies up to rounding. It may swap two equally likely tokens, after which all others differ."""
     for one, other in zip(some, others, strict=False):
         assert one.top[0].logprob == pytest.approx(other.top[0].logprob, abs=ROUNDING)
         if one.picked.token != other.picked.token:
@@ -171,6 +160,6 @@ def assert_same(some: list[TokenLogprobs], others: list[TokenLogprobs]) -> None:
 @pytest.mark.parametrize("kind", ["M-RoPE"])
 def test_a_full_context_ends_a_sequence_with_an_image(engine: MakeEngine) -> None:
     run = engine()
-    run.add(0, [5, 6, 7], predict=-1, shift=True, sampling=GREEDY, media=(Segment((10,), picture(1)),))
+    run.add(0, [5, 6, 7], predict=-1, shift=True, sampling=GREEDY, media=(Segment((10,), random_picture(1)),))
     until(run, lambda: 0 in run.ended)
     assert run.finish(0) in (FinishReason.LENGTH, FinishReason.STOP)

@@ -1,4 +1,4 @@
-"""Token ids in and out: what a reply tells can be what the next request begins with."""
+"""Token ids in requests and replies. The next request can begin with the tokens of a reply."""
 
 from typing import Any
 
@@ -16,24 +16,24 @@ def generate(server: Server, **fields: Any) -> Any:
     return httpx.post(f"{server.url}/api/generate", json=body, timeout=20).json()
 
 
-def test_a_reply_tells_the_tokens_that_it_counts(server: Server) -> None:
+def test_a_reply_has_as_many_tokens_as_it_counts(server: Server) -> None:
     reply = generate(server, prompt=PROMPT, return_tokens=True)
     assert len(reply["tokens"]) == reply["eval_count"]
     assert "context" not in reply
     assert "tokens" not in generate(server, prompt=PROMPT)
 
 
-def test_token_ids_run_as_the_text_that_they_stand_for(server: Server, compatible: openai.OpenAI) -> None:
-    begun = generate(server, prompt=PROMPT, return_tokens=True)
-    prompt = generate(server, prompt="x", raw=False, template=PROMPT)["context"][: begun["prompt_eval_count"]]
+def test_token_ids_give_the_same_reply_as_their_text(server: Server, compatible: openai.OpenAI) -> None:
+    first = generate(server, prompt=PROMPT, return_tokens=True)
+    prompt = generate(server, prompt="x", raw=False, template=PROMPT)["context"][: first["prompt_eval_count"]]
     again = compatible.completions.create(model="cria", prompt=prompt, temperature=0, seed=1, max_tokens=8)
-    assert again.choices[0].text == begun["response"]
+    assert again.choices[0].text == first["response"]
     assert again.usage is not None
     assert again.usage.prompt_tokens == len(prompt)
     rest = compatible.completions.create(
-        model="cria", prompt=[*prompt, *begun["tokens"][:3]], temperature=0, seed=1, max_tokens=5
+        model="cria", prompt=[*prompt, *first["tokens"][:3]], temperature=0, seed=1, max_tokens=5
     )
-    assert begun["response"].endswith(rest.choices[0].text)
+    assert first["response"].endswith(rest.choices[0].text)
 
 
 def test_each_of_several_prompts_has_its_optional_first_token(compatible: openai.OpenAI) -> None:

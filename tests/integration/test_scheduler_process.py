@@ -1,4 +1,4 @@
-"""The scheduler as a process: gRPC on one side, a host and a worker made of plain sockets on the other."""
+"""The scheduler as a process. It speaks gRPC with the test, and ZeroMQ with a host and a worker of plain sockets."""
 
 import asyncio
 import os
@@ -138,7 +138,7 @@ async def test_cancelling_the_call_cancels_the_request_on_its_worker(scheduler: 
     assert (await worker.hear()).cancel.request_id == 5
 
 
-async def test_a_request_whose_worker_was_killed_is_told_that_it_is_lost(scheduler: Scheduler) -> None:
+async def test_a_request_whose_worker_was_killed_is_reported_lost(scheduler: Scheduler) -> None:
     host, number, _, call = await run_one(scheduler)
     await host.say(worker_exited=wire.WorkerExited(worker=number, reason="signal SIGKILL"))
     assert (await next_event(call)).lost.message == "signal SIGKILL"
@@ -174,7 +174,7 @@ async def test_nobody_else_may_open_the_sockets(scheduler: Scheduler) -> None:
     assert modes == {"scheduler.grpc": 0o600, "scheduler.zmq": 0o600}
 
 
-async def test_the_state_is_told_at_once_and_when_it_changes(scheduler: Scheduler) -> None:
+async def test_a_watcher_gets_the_state_at_once_and_after_each_change(scheduler: Scheduler) -> None:
     watch = scheduler.stub.Watch(pb.WatchRequest(), wait_for_ready=True, timeout=TIMEOUT_S)
     first = await watch.read()
     assert isinstance(first, pb.SchedulerState)
@@ -194,9 +194,10 @@ async def test_a_model_is_loaded_listed_and_unloaded(scheduler: Scheduler) -> No
     ready = wire.WorkerReady(slots=2, num_ctx=64, size=9, size_vram=4, model=SPEC, placement=PLACEMENT)
     await worker.say(worker_ready=ready)
     await load
-    (told,) = (await scheduler.stub.Residents(pb.ResidentsRequest())).residents
-    assert (told.model.name, told.size, told.size_vram, told.slots, told.state) == ("m", 9, 4, 2, "ready")
-    assert not told.HasField("expires_at_ns")
+    (resident,) = (await scheduler.stub.Residents(pb.ResidentsRequest())).residents
+    assert (resident.model.name, resident.slots, resident.state) == ("m", 2, "ready")
+    assert (resident.size, resident.size_vram) == (9, 4)
+    assert not resident.HasField("expires_at_ns")
     await scheduler.stub.Unload(pb.UnloadRequest(model_path="/m"))
     assert (await host.hear()).stop_worker.worker == number
 

@@ -1,4 +1,4 @@
-"""`remuda serve` from its start to its end, and what it does when a process dies."""
+"""`remuda serve` from its start to its end, and after the death of a process."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from support.serving import DEADLINE, REMUDA, Server, StartServer, environment, 
 
 
 def failed_start(folder: Path, **changes: str) -> tuple[int, str]:
-    """Exit status and stderr of a server that cannot start."""
+    """Starts a server that cannot start. Returns its exit status and stderr."""
     done = subprocess.run(
         [REMUDA, "serve"], env=environment(folder, changes), capture_output=True, text=True, timeout=30
     )
@@ -31,8 +31,8 @@ def shared_memory() -> set[str]:
 
 
 def test_a_busy_port_is_one_line_and_status_1(private_folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
         status, errors = failed_start(private_folder, OLLAMA_HOST=address)
     assert (status, errors) == (1, f"Error: listen tcp {address}: bind: address already in use\n")
 
@@ -47,7 +47,7 @@ def test_an_unwritable_models_folder_is_one_line_and_status_1(private_folder: Pa
     )
 
 
-def test_an_unusable_origin_is_told_without_a_traceback(private_folder: Path) -> None:
+def test_an_unusable_origin_is_an_error_without_a_traceback(private_folder: Path) -> None:
     status, errors = failed_start(private_folder, OLLAMA_ORIGINS="foo")
     assert status == 1
     assert "Error: OLLAMA_ORIGINS: 'foo' has no scheme\n" in errors
@@ -83,9 +83,9 @@ def test_a_signal_ends_everything_within_five_seconds(start: StartServer, number
     server = start()
     server.assert_serves()
     pids = server.processes().values()
-    began = time.monotonic()
+    start_time = time.monotonic()
     assert server.stop(number) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start_time < 5
     assert not any(map(is_alive, pids))
     assert list(server.run_dir.glob("i-*")) == []
     assert shared_memory() <= before
@@ -98,9 +98,9 @@ def test_a_stream_that_runs_does_not_delay_the_end(start: StartServer) -> None:
     body = {"model": "cria", "prompt": "Hello!", "raw": True, "options": {"num_predict": 4000}}
     with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30) as response:
         next(response.iter_lines())
-        began = time.monotonic()
+        start_time = time.monotonic()
         assert server.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start_time < 5
 
 
 def test_connections_are_refused_while_a_stream_goes_on_to_its_end(start: StartServer) -> None:
@@ -111,7 +111,7 @@ def test_connections_are_refused_while_a_stream_goes_on_to_its_end(start: StartS
     with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30) as response:
         lines = response.iter_lines()
         next(lines)
-        gateway.suspend()  # it has no part in the refusal
+        gateway.suspend()  # the refusal needs no gateway
         server.process.terminate()
         until(lambda: is_refused(server.url))
         gateway.resume()
@@ -121,7 +121,7 @@ def test_connections_are_refused_while_a_stream_goes_on_to_its_end(start: StartS
 
 
 def is_refused(url: str) -> bool:
-    """Whether a new connection is turned away. One that was being made as the socket closed is reset, not refused."""
+    """Whether a new connection is refused. One that is being made while the socket closes is reset instead."""
     address = httpx.URL(url)
     try:
         socket.create_connection((address.host, address.port), timeout=1).close()
@@ -144,7 +144,7 @@ def test_a_killed_process_is_restarted_and_serving_goes_on(start: StartServer, t
     assert "signal SIGKILL" in server.log
 
 
-def test_a_model_that_nobody_asked_for_before_is_served_once_a_killed_store_is_back(start: StartServer) -> None:
+def test_a_model_is_loaded_for_the_first_time_once_a_killed_store_is_back(start: StartServer) -> None:
     server = start()
     os.kill(server.processes()["remuda store"], signal.SIGKILL)
     server.assert_serves()
@@ -170,13 +170,13 @@ class Descriptor:
 
 def descriptors(pid: int) -> dict[int, Descriptor]:
     """All open files of a process by number."""
-    found: dict[int, Descriptor] = {}
+    files: dict[int, Descriptor] = {}
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+        with contextlib.suppress(FileNotFoundError):  # the file was closed meanwhile
             flags = re.search(r"flags:\s+(\d+)", Path(f"/proc/{pid}/fdinfo/{link.name}").read_text())
             assert flags is not None
-            found[int(link.name)] = Descriptor(os.readlink(link), bool(int(flags[1], 8) & os.O_CLOEXEC))
-    return found
+            files[int(link.name)] = Descriptor(os.readlink(link), bool(int(flags[1], 8) & os.O_CLOEXEC))
+    return files
 
 
 def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_cleans_up(

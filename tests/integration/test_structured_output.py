@@ -1,4 +1,4 @@
-"""Answers that keep to a schema or a grammar, whatever the model would rather say."""
+"""Answers keep to a schema or a grammar, whatever else the model would say."""
 
 import json
 from collections.abc import Generator
@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 from support.models_folder import install_script, models_folder
-from support.serving import Server, end_server, short_folder, start_server
+from support.serving import Server, running_server, short_folder
 
 QUESTION = {"role": "user", "content": "?"}
 CITIES = ["Paris", "Rome"]
@@ -43,15 +43,14 @@ Couple = Annotated[list[Person], Field(max_length=2)]
 
 @pytest.fixture(scope="module")
 def server() -> Generator[Server]:
-    """A server with models that have texts of their own to tell, and cria."""
+    """A server with three scripted models, and cria."""
     with short_folder() as folder:
         models = models_folder(folder)
         install_script(models, "obliging", '<think>Easy one: it must be</think>"Rome"')
         install_script(models, "rambling", "<think> Hm, Paris or Rome? </think>\nParis, of course.")
         install_script(models, "calling", CALL)
-        running = start_server(folder, {})
-        yield running
-        end_server(running)
+        with running_server(folder) as server:
+            yield server
 
 
 def options(temperature: float) -> dict[str, Any]:
@@ -71,8 +70,8 @@ def test_an_answer_keeps_to_its_schema(native: ollama.Client, kind: Any, tempera
 
 @pytest.mark.parametrize("temperature", [0.0, 0.5])
 def test_json_gives_an_object(native: ollama.Client, temperature: float) -> None:
-    asked = "Give me a city and its country as JSON."
-    reply = native.generate("cria", asked, format="json", options=options(temperature))
+    prompt = "Give me a city and its country as JSON."
+    reply = native.generate("cria", prompt, format="json", options=options(temperature))
 
     assert reply.done_reason == "stop"
     assert isinstance(json.loads(reply.response), dict)
@@ -86,7 +85,7 @@ def test_a_streamed_answer_is_the_same(native: ollama.Client) -> None:
     assert "".join(part.response for part in parts) == whole.response
 
 
-def test_thoughts_are_told_before_an_answer_that_keeps_to_its_schema(native: ollama.Client) -> None:
+def test_thoughts_come_before_an_answer_that_keeps_to_its_schema(native: ollama.Client) -> None:
     obliging = native.chat("obliging", [QUESTION], format={"enum": CITIES})
     rambling = native.chat("rambling", [QUESTION], format={"enum": CITIES}, options=options(0))
 
@@ -111,7 +110,7 @@ def test_a_tool_may_be_called_where_the_answer_has_a_schema(native: ollama.Clien
     assert json.loads(unable.message.content or "") in CITIES
 
 
-def test_openais_client_parses_what_it_asked_for(compatible: openai.OpenAI) -> None:
+def test_openais_client_parses_its_response_format(compatible: openai.OpenAI) -> None:
     reply = compatible.chat.completions.parse(
         model="cria",
         messages=[QUESTION],
@@ -135,7 +134,7 @@ def test_openais_client_gets_any_object(compatible: openai.OpenAI) -> None:
     assert isinstance(json.loads(reply.choices[0].message.content or ""), dict)
 
 
-def test_a_grammar_is_kept_to(server: Server) -> None:
+def test_an_answer_keeps_to_its_grammar(server: Server) -> None:
     body = {"prompt": "?", "grammar": 'root ::= ("yes" | "no") "!"{2}', "options": options(1.5)}
     reply = httpx.post(f"{server.url}/api/generate", json={"model": "cria", "stream": False} | body, timeout=20)
 
@@ -145,9 +144,9 @@ def test_a_grammar_is_kept_to(server: Server) -> None:
 def test_a_bad_schema_is_refused_in_the_dialect_of_the_surface(
     native: ollama.Client, compatible: openai.OpenAI
 ) -> None:
-    with pytest.raises(ollama.ResponseError, match="invalid JSON schema in format: Invalid type: strnig") as told:
+    with pytest.raises(ollama.ResponseError, match="invalid JSON schema in format: Invalid type: strnig") as refused:
         native.chat("cria", [QUESTION], format={"type": "strnig"})
-    assert told.value.status_code == 400
+    assert refused.value.status_code == 400
 
     wrong: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "strnig"}}}
     with pytest.raises(openai.BadRequestError, match="Invalid type: strnig") as raised:

@@ -1,4 +1,4 @@
-"""A client that opens a stream and does not read it, over a real socket."""
+"""A client that opens a stream over a real socket and does not read it."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from support.models_folder import install_script, models_folder
 from support.serving import Server, StartServer, short_folder, until
 
 LONG_WORDS = " ".join(letter * 2000 for letter in "abcdefgh")
-"""The kernel holds megabytes for a connection before anything waits in the gateway."""
+"""The kernel buffers megabytes of a connection before a reply fills the gateway."""
 BODY = {
     "model": "parrot",
     "prompt": "?",
@@ -27,7 +27,7 @@ def server(start: StartServer) -> Generator[Server]:
         yield start(root, REMUDA_MAX_UNREAD="20000")
 
 
-def test_its_request_is_cancelled_and_its_connection_closed(server: Server) -> None:
+def test_an_unread_request_is_cancelled_and_its_connection_closed(server: Server) -> None:
     address = urlsplit(server.url)
     body = json.dumps(BODY).encode()
     with socket.socket() as client:
@@ -37,15 +37,15 @@ def test_its_request_is_cancelled_and_its_connection_closed(server: Server) -> N
             b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         )
         until(lambda: "the client does not read its reply" in server.log)
-        received = read_to_the_end(client)
-    assert b'"response":"aaa' in received
-    assert not received.endswith(b"\r\n0\r\n\r\n")  # the end of a chunked reply
+        reply = read_to_the_end(client)
+    assert b'"response":"aaa' in reply
+    assert not reply.endswith(b"\r\n0\r\n\r\n")  # the end of a chunked reply
     assert "Traceback" not in server.log
 
 
 def read_to_the_end(client: socket.socket) -> bytes:
-    received = b""
+    content = b""
     with contextlib.suppress(ConnectionResetError):
         while chunk := client.recv(1 << 16):
-            received += chunk
-    return received
+            content += chunk
+    return content

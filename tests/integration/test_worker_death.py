@@ -1,4 +1,4 @@
-"""`kill -9` of a worker: its streams are told, the server loads the model again."""
+"""After `kill -9` of a worker its streams end with an error, and the server loads the model again."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import httpx
-from support.models_folder import install_script, models_folder
+from support.models_folder import install_endless, models_folder
 from support.serving import StartServer, short_folder
 
 STREAMS = 8
@@ -17,24 +17,24 @@ STOPPED = (
 )
 
 
-def test_killed_worker_ends_its_streams_with_an_error_line_and_the_next_request_succeeds(start: StartServer) -> None:
+def test_a_killed_worker_ends_its_streams_with_an_error_line_and_the_next_request_succeeds(start: StartServer) -> None:
     with short_folder() as folder:
-        install_script(models_folder(folder), "endless", "and on we go", for_ever=True)
+        install_endless(models_folder(folder))
         server = start(folder, OLLAMA_NUM_PARALLEL=str(STREAMS))
-        all_talk = Barrier(STREAMS + 1, timeout=20)
+        all_stream = Barrier(STREAMS + 1, timeout=20)
 
-        def talk(_: int) -> dict[str, object]:
+        def stream(_: int) -> dict[str, object]:
             body = {"model": "endless", "prompt": "?", "raw": True}
             with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=20) as reply:
                 lines = reply.iter_lines()
                 next(lines)
-                all_talk.wait()
+                all_stream.wait()
                 *_, last = lines
                 return json.loads(last)
 
         with ThreadPoolExecutor(STREAMS) as pool:
-            streams = pool.map(talk, range(STREAMS))
-            all_talk.wait()
+            streams = pool.map(stream, range(STREAMS))
+            all_stream.wait()
             (worker,) = [pid for title, pid in server.processes().items() if title.startswith("remuda worker")]
             os.kill(worker, signal.SIGKILL)
             ends = list(streams)

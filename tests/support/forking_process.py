@@ -1,4 +1,4 @@
-"""Starts processes while gRPC calls are under way, and prints how many ended in a way of their own."""
+"""Starts processes while gRPC calls run, and prints how many of them did not exit with status 0."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ CHILDREN = 300
 
 
 class PromptStore(store_pb2_grpc.StoreServicer):
-    """Answers at once."""
+    """Answers every call without delay."""
 
     async def List(self, request: store_pb2.ListRequest, context: Any) -> store_pb2.ListReply:  # noqa: N802
         return store_pb2.ListReply()

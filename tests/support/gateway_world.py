@@ -46,16 +46,39 @@ QUEUED = pb.RequestEvent(queued=pb.Queued(position=3))
 FINISHED = pb.RequestEvent(finished=STOP)
 
 
+async def drop(codes: list[grpc.StatusCode], context: Any) -> None:
+    """Ends the call with the next of `codes`, if there is one."""
+    if codes:
+        await context.abort(codes.pop(), "dropped")
+
+
 class FakeStore(store_pb2_grpc.StoreServicer):
     """A store with one model."""
 
     def __init__(self, bundle: store_pb2.Bundle) -> None:
         self.bundle = bundle
+        self.resolved: asyncio.Queue[str] = asyncio.Queue()
+        self.answers: asyncio.Event | None = None
+        """Where it is there, nothing is resolved before it is set."""
+        self.drops: list[grpc.StatusCode] = []
+        """How the next calls end."""
 
     async def Resolve(self, request: store_pb2.ResolveRequest, context: Any) -> store_pb2.Bundle:  # noqa: N802
+        self.resolved.put_nowait(request.name)
+        await drop(self.drops, context)
+        if self.answers is not None:
+            await self.answers.wait()
         if request.name != "cria":
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such model")
         return self.bundle
+
+    async def Show(self, request: store_pb2.ShowRequest, context: Any) -> store_pb2.ShowReply:  # noqa: N802
+        await drop(self.drops, context)
+        return store_pb2.ShowReply()
+
+    async def List(self, request: store_pb2.ListRequest, context: Any) -> store_pb2.ListReply:  # noqa: N802
+        await drop(self.drops, context)
+        return store_pb2.ListReply()
 
 
 class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
@@ -66,8 +89,11 @@ class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
         self.cancelled: asyncio.Queue[int] = asyncio.Queue()
         self.events: asyncio.Queue[pb.RequestEvent] = asyncio.Queue()
         self.unloaded: list[str] = []
+        self.drops: list[grpc.StatusCode] = []
+        """How the next calls end."""
 
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> AsyncGenerator[pb.RequestEvent]:  # noqa: N802
+        await drop(self.drops, context)
         self.submitted.put_nowait(request)
         ended = False
         try:
@@ -84,11 +110,17 @@ class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
         return pb.CancelReply()
 
     async def Load(self, request: pb.LoadRequest, context: Any) -> pb.LoadReply:  # noqa: N802
+        await drop(self.drops, context)
         return pb.LoadReply(load_ns=1)
 
     async def Unload(self, request: pb.UnloadRequest, context: Any) -> pb.UnloadReply:  # noqa: N802
+        await drop(self.drops, context)
         self.unloaded.append(request.model_path)
         return pb.UnloadReply()
+
+    async def Residents(self, request: pb.ResidentsRequest, context: Any) -> pb.ResidentsReply:  # noqa: N802
+        await drop(self.drops, context)
+        return pb.ResidentsReply()
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncGenerator[pb.SchedulerState]:  # noqa: N802
         yield pb.SchedulerState(devices=[pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_total=1)])
@@ -147,15 +179,18 @@ async def start_scheduler(endpoints: Endpoints, scheduler: FakeScheduler) -> grp
     return await start_server(endpoints.scheduler, register)
 
 
+async def start_store(endpoints: Endpoints, store: FakeStore) -> grpc.aio.Server:
+    def register(server: grpc.aio.Server) -> None:
+        store_pb2_grpc.add_StoreServicer_to_server(store, server)
+
+    return await start_server(endpoints.store, register)
+
+
 @contextlib.asynccontextmanager
 async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGenerator[World]:
     """A world whose sockets lie in `folder`."""
     endpoints, scheduler, store = Endpoints(folder), FakeScheduler(), FakeStore(bundle)
-
-    def register(server: grpc.aio.Server) -> None:
-        store_pb2_grpc.add_StoreServicer_to_server(store, server)
-
-    servers = [await start_scheduler(endpoints, scheduler), await start_server(endpoints.store, register)]
+    servers = [await start_scheduler(endpoints, scheduler), await start_store(endpoints, store)]
     settings = Settings()
     async with open_services(settings, endpoints, 0) as services:
         world = World(create_app(services, settings), services.scheduler, endpoints, scheduler, store, *servers)
@@ -163,7 +198,7 @@ async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGene
         await world.client.aclose()
         world.close()
     await world.scheduler_server.stop(None)
-    await servers[1].stop(None)
+    await world.store_server.stop(None)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Builds tiny GGUF files and models folders as Ollama writes them, byte by byte, without the store's own code."""
+"""Builds tiny GGUF files and models folders byte by byte as Ollama does, without the store's own code."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ JINJA = "{% for message in messages %}{{ message.content }}{% endfor %}"
 
 
 def write_gguf(path: Path, *, architecture: str = "llama", template: str = JINJA, tokens: int = 8) -> Path:
-    """A valid file of two tensors (F32 and Q8_0), 64 + 256 elements."""
+    """Writes a valid file of two tensors (F32 and Q8_0) with 64 + 256 elements."""
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("Tiny")
     writer.add_context_length(512)
@@ -35,7 +35,7 @@ def write_gguf(path: Path, *, architecture: str = "llama", template: str = JINJA
 
 
 class OllamaFolder:
-    """A models folder."""
+    """A models folder with Ollama's layout."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -43,14 +43,14 @@ class OllamaFolder:
         (root / "manifests").mkdir()
 
     def layer(self, kind: str, content: bytes, **more: str) -> dict[str, Any]:
-        """Stores `content`; gives its entry in a manifest."""
+        """Stores `content` as a blob and returns its entry in a manifest."""
         digest = hashlib.sha256(content).hexdigest()
         (self.root / "blobs" / f"sha256-{digest}").write_bytes(content)
         media_type = kind if "." in kind else f"application/vnd.ollama.image.{kind}"
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content), **more}
 
     def install(self, name: str, *layers: dict[str, Any], **config: Any) -> str:
-        """Writes a manifest at `host/namespace/model/tag` and gives the SHA-256 of its file."""
+        """Writes a manifest at `host/namespace/model/tag` and returns the SHA-256 of its file."""
         defaults = {"model_format": "gguf", "model_family": "llama", "model_families": ["llama"], "model_type": "320"}
         body = defaults | {"file_type": "Q8_0", **config, "architecture": "amd64", "os": "linux"}
         config_type = "application/vnd.docker.container.image.v1+json"
@@ -69,7 +69,7 @@ class OllamaFolder:
         return hashlib.sha256(content).hexdigest()
 
     def weights(self, **options: Any) -> dict[str, Any]:
-        """The layer of a tiny model."""
+        """Stores the weights of a tiny model and returns their layer."""
         file = write_gguf(self.root / "made.gguf", **options)
         layer = self.layer("model", file.read_bytes())
         file.unlink()

@@ -1,7 +1,7 @@
-"""A language model with a script: a tiny GGUF that says one text, whatever it is asked.
+"""A language model with a script: a tiny GGUF that says one text, whatever its prompt.
 
-Every prompt token shares one embedding, each script token has a direction of its own, the layers add nothing, and the
-output matrix leads from each script token to the next. So a test meets the real path of computing, sampling and
+All prompt tokens share one embedding. Each script token has a direction of its own. The layers add nothing, and the
+output matrix maps each script token to the next. So a test runs the real code for computing, sampling and
 detokenising, and knows every word beforehand.
 """
 
@@ -15,20 +15,23 @@ import numpy as np
 BOS, EOS, FIRST_BYTE = 1, 2, 3
 FIRST_WORD = FIRST_BYTE + 256
 PROMPT = [BOS, FIRST_BYTE + ord("?")]
-"""A prompt for any script that has no "?" of its own."""
+"""A prompt for any script that contains no "?"."""
 
 HEAD, FEED_FORWARD, STRENGTH = 32, 32, 6.0
 
 
 INFILL_MARKS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
-"""The last tokens of a model that is written with `infill`."""
+"""The last tokens of a model written with `infill`."""
 
 
 def write_scripted_model(
     path: Path, text: str, *, for_ever: bool = False, template: str = "", infill: bool = False
 ) -> Path:
-    """Writes a model that says `text` and stops, or begins again `for_ever`. ASCII words are one token each, all else
-    is told in bytes. Raises ValueError when a token comes twice: the model could not tell where it is."""
+    """Writes a model that says `text` and stops, or begins again `for_ever`.
+
+    An ASCII word is one token; other text is split into bytes. Raises ValueError if a token occurs twice, because the
+    model could not know its place in the script.
+    """
     script = script_of(text)
     vocabulary = [*script.vocabulary, *(INFILL_MARKS if infill else ())]
     writer = gguf.GGUFWriter(path, "llama")
@@ -50,18 +53,19 @@ def write_scripted_model(
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A text as its model sees it: the tokens, and the size of the states, of which each token has a direction."""
+    """A text as its model sees it: the vocabulary and the text's tokens."""
 
     vocabulary: list[str]
     tokens: list[int]
 
     @property
     def width(self) -> int:
+        """Numbers of a hidden state, of which each token has one as its direction."""
         return -(-(len(self.tokens) + 1) // 64) * 64
 
 
 def script_of(text: str) -> Script:
-    """Raises ValueError when a token comes twice."""
+    """Raises ValueError if a token occurs twice."""
     words, tokens = _tokens(text)
     if len(set(tokens)) < len(tokens):
         raise ValueError("a token comes twice in the script")

@@ -1,10 +1,11 @@
-"""A real `remuda serve` for tests: its address, its processes, its end."""
+"""Runs a real `remuda serve` for tests, and asks after its address, log and processes."""
 
 import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -20,12 +21,12 @@ import psutil
 REMUDA = Path(sys.executable).with_name("remuda")
 T = TypeVar("T")
 DEADLINE = 20.0
-"""Seconds that anything may take here; a start takes one, a restart less."""
+"""Seconds that any step of a test may take. A start takes one, a restart less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is ready. Every one has its own port, models folder and folder of sockets."""
+    """A server that is ready. Each has its own port, models folder and folder of sockets."""
 
     url: str
     process: subprocess.Popen[str]
@@ -40,40 +41,48 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    def records(self, **fields: object) -> list[dict[str, Any]]:
+        """The log's complete JSON lines that have these fields."""
+        lines = (line for line in self.log.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n"))
+        return [record for record in map(json.loads, lines) if fields.items() <= record.items()]
+
     def cached_tokens(self, model: str, prompt_tokens: int | None, requests: int) -> list[int]:
-        """What was not computed anew of each prompt of that length, in order, once that many requests are in the log.
+        """Tokens that came from the cache, for each prompt of `prompt_tokens`, in the order of the log.
 
-        A reply reaches its client before the log tells of it.
+        Waits until the log has that many requests, because a reply reaches its client before its log line is written.
         """
-        about = {"model": model, "prompt_tokens": prompt_tokens}
 
-        def told() -> list[int]:
-            lines = self.log.splitlines(keepends=True)
-            whole = (line for line in lines if line.startswith("{") and line.endswith("\n"))
-            return [record["cached_tokens"] for record in map(json.loads, whole) if about.items() <= record.items()]
+        def counts() -> list[int]:
+            records = self.records(model=model, prompt_tokens=prompt_tokens)
+            return [record["cached_tokens"] for record in records] if len(records) >= requests else []
 
-        return until(lambda: len(known := told()) >= requests and known)
+        return until(counts)
+
+    def connect(self, timeout_s: float = DEADLINE) -> socket.socket:
+        """A bare connection to the server."""
+        url = httpx.URL(self.url)
+        return socket.create_connection((url.host, url.port or 0), timeout_s)
 
     def processes(self) -> dict[str, int]:
         """Pids of all descendants by title: `remuda scheduler`, `remuda worker cria:latest cpu`."""
-        found: dict[str, int] = {}
+        pids: dict[str, int] = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-                found[child.cmdline()[0]] = child.pid
-        return found
+                pids[child.cmdline()[0]] = child.pid
+        return pids
 
     def generate(self, prompt: str = "Hello!") -> httpx.Response:
-        """One whole answer of the embedded model."""
+        """Asks the embedded model for four tokens, unstreamed."""
         body = {"model": "cria", "prompt": prompt, "stream": False, "options": {"num_predict": 4}}
         return httpx.post(f"{self.url}/api/generate", json=body, timeout=DEADLINE)
 
     def assert_serves(self) -> None:
-        """Asks for one such answer. Where it does not come, the test tells what came instead, and the server's log."""
+        """Asserts that `generate` is answered. A failure shows the answer that came instead and the server's log."""
         reply = self.generate()
         assert reply.status_code == 200, f"{reply.status_code} {reply.text}\n{self.log}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """The exit status after a signal."""
+        """Sends a signal and returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(DEADLINE)
 
@@ -89,7 +98,7 @@ StartServer = Callable[..., Server]
 
 
 def environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str]:
-    """What a server is started with: a free port and folders below `folder`, and `changes` to that."""
+    """A server's environment: a free port, folders below `folder`, and `changes`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OLLAMA_", "REMUDA_"))}
     own = {
         "OLLAMA_HOST": "127.0.0.1:0",
@@ -100,7 +109,7 @@ def environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def start_server(folder: Path, changes: Mapping[str, str]) -> Server:
-    """Starts a server and returns when it says that it is ready."""
+    """Starts a server and returns when it has printed its banner."""
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [REMUDA, "serve"], env=environment(folder, changes), stdout=subprocess.PIPE, stderr=log, text=True
@@ -122,16 +131,21 @@ def _read_banner(process: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
-def end_server(server: Server) -> None:
-    """Stops a server that may be dead already."""
-    if server.process.poll() is None:
-        server.stop()
-    if server.process.stdout is not None:
-        server.process.stdout.close()
+@contextlib.contextmanager
+def running_server(folder: Path, **changes: str) -> Generator[Server]:
+    """A server that ends with the block, unless it has ended before. Keywords are environment variables."""
+    server = start_server(folder, changes)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+        if server.process.stdout is not None:
+            server.process.stdout.close()
 
 
 def until(condition: Callable[[], T], seconds: float = DEADLINE) -> T:
-    """Waits until `condition` gives something true, which is returned."""
+    """Waits until `condition` returns a true value, and returns that."""
     end = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > end:
@@ -141,7 +155,7 @@ def until(condition: Callable[[], T], seconds: float = DEADLINE) -> T:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that is dead but not yet reaped does not."""
+    """Whether a process runs. A dead one that is not reaped yet does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Splits a GGUF file as llama.cpp's `gguf-split` does: the first file has all the metadata, each has some tensors."""
+"""Splits a GGUF file as llama.cpp's `gguf-split` does: all metadata in the first file, some tensors in each."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import gguf
 
 
 def split_gguf(path: Path, *, tensors_per_file: int) -> list[Path]:
-    """Writes `NAME-00001-of-0000N.gguf` and so on beside the file, and gives their paths in order."""
+    """Writes `NAME-00001-of-0000N.gguf` and so on beside the file. Returns their paths in order."""
     reader = gguf.GGUFReader(path)
     field = reader.fields["general.architecture"]
     writer = gguf.GGUFWriter(path, str(field.contents()), split_max_tensors=tensors_per_file)

@@ -1,4 +1,4 @@
-"""The corpus of the embedded model: deterministic, complete, and honest about what is held out."""
+"""The corpus of the embedded model is deterministic and complete, and contains no held-out phrasings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_documents() -> None:
     assert list(corpus.documents(11, 30)) != list(corpus.documents(12, 30))
 
 
-def test_more_documents_start_with_the_same_ones() -> None:
+def test_more_documents_begin_with_the_same_ones() -> None:
     assert list(corpus.documents(5, 50)) == list(corpus.documents(5, 80))[:50]
 
 
@@ -60,8 +60,8 @@ def test_each_category_is_present(category: str) -> None:
 
 
 def test_held_out_phrasings_never_appear_in_training() -> None:
-    asked = {normalise(line) for document in _sample() for user in _users(document) for line in user.split("\n")}
-    assert not asked & _held()
+    questions = {normalise(line) for document in _sample() for user in _users(document) for line in user.split("\n")}
+    assert not questions & _held()
 
 
 def test_phrasing_lists_do_not_overlap() -> None:
@@ -72,7 +72,7 @@ def test_phrasing_lists_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize("category", corpus.CATEGORIES)
-def test_the_wanted_answer_is_judged_right(category: str) -> None:
+def test_the_expected_answer_is_judged_right(category: str) -> None:
     for turn in corpus.questions(9, "held", category, 40):
         assert right(turn, Reply(turn.completion(), turn.think)), turn
 

@@ -1,4 +1,4 @@
-"""CPU sets as operators write them, and who gets which."""
+"""CPU sets as operators write them, and how workers get them."""
 
 from contextlib import ExitStack
 
@@ -23,12 +23,12 @@ def test_sets_are_written_as_for_taskset(text: str, sets: list[set[int]]) -> Non
 
 
 @pytest.mark.parametrize("text", ["x", "3-1", "-1", "0-", "0-3:0", "0,,1", "0-999999999", "1.5", "0;x"])
-def test_what_is_no_set_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - `int` raises it, and settings say the rest
+def test_text_that_is_no_set_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - `int` raises it, and settings add the message
         parse_cpu_sets(text)
 
 
-def test_a_set_is_written_as_it_can_be_read() -> None:
+def test_a_set_that_is_written_is_read_back() -> None:
     assert parse_cpu_sets(write_cpu_set(frozenset({9, 10, 2}))) == (frozenset({9, 10, 2}),)
 
 

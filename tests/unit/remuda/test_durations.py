@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remuda.durations import parse_duration
-from remuda.human import go_duration
+from remuda.durations import go_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -39,11 +38,11 @@ def test_a_duration_is_read_as_go_reads_it(text: str, nanoseconds: int) -> None:
     ],
 )
 def test_an_unreadable_duration_is_refused_in_gos_words(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match="time: ") as caught:
+    with pytest.raises(ValueError, match="time: ") as refused:
         parse_duration(text)
-    assert str(caught.value) == message
+    assert str(refused.value) == message
 
 
 @given(st.integers(min_value=0, max_value=10**17))
-def test_what_is_written_is_read_back(nanoseconds: int) -> None:
+def test_a_duration_that_is_written_is_read_back(nanoseconds: int) -> None:
     assert parse_duration(go_duration(nanoseconds)) == pytest.approx(nanoseconds, abs=10)

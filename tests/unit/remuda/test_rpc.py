@@ -15,13 +15,13 @@ CROWD = 2000
 
 
 class PromptStore(store_pb2_grpc.StoreServicer):
-    """Answers at once."""
+    """Answers every call without delay."""
 
     async def Resolve(self, request: store_pb2.ResolveRequest, context: Any) -> store_pb2.Bundle:  # noqa: N802
         return store_pb2.Bundle()
 
 
-async def test_a_server_takes_every_call_of_a_crowd(private_folder: Path) -> None:
+async def test_a_server_answers_every_call_of_a_crowd(private_folder: Path) -> None:
     target = f"unix:{private_folder}/crowded.grpc"
     server = await start_server(
         target, lambda server: store_pb2_grpc.add_StoreServicer_to_server(PromptStore(), server)
@@ -36,7 +36,7 @@ async def test_a_server_takes_every_call_of_a_crowd(private_folder: Path) -> Non
 
 def test_processes_that_are_started_beside_calls_never_die_before_they_begin(private_folder: Path) -> None:
     script = ROOT / "tests" / "support" / "forking_process.py"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, script, f"unix:{private_folder}/busy.grpc"], capture_output=True, text=True, timeout=60
     )
-    assert done.stdout == "0\n", done.stderr
+    assert result.stdout == "0\n", result.stderr

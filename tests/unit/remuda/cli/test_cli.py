@@ -18,7 +18,8 @@ from remuda.cli.main import readable, with_bare_think
 from remuda.cli.options import RunOptions, parse_format, parse_keep_alive, parse_think
 from remuda.cli.repl import Repl
 from remuda.cli.tables import render_table
-from remuda.human import go_duration, human_bytes, human_time
+from remuda.durations import go_duration
+from remuda.human import human_bytes, human_time
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def test_sizes_are_powers_of_1000(size: int, text: str) -> None:
         (timedelta(days=21 * 365), "Forever"),
     ],
 )
-def test_times_are_told_in_words(ahead: timedelta, text: str) -> None:
+def test_times_are_written_in_words(ahead: timedelta, text: str) -> None:
     assert human_time(NOW + ahead, NOW) == text
 
 
@@ -83,7 +84,7 @@ def test_durations_are_written_as_go_does(nanoseconds: int, text: str) -> None:
     ("size", "vram", "text"),
     [(8, 0, "100% CPU"), (8, 8, "100% GPU"), (8, 6, "25%/75% CPU/GPU"), (0, 4, "Unknown"), (4, 8, "Unknown")],
 )
-def test_the_processor_column_tells_how_the_bytes_are_spread(size: int, vram: int, text: str) -> None:
+def test_the_processor_column_shows_the_shares_of_bytes(size: int, vram: int, text: str) -> None:
     assert processor(size, vram) == text
 
 
@@ -146,7 +147,7 @@ def test_statistics_leave_out_what_the_answer_does_not_have() -> None:
 
 
 class Recorder:
-    """Stands for the server: remembers the requests and answers every chat with `Hi.`"""
+    """Stands for the server. It records the requests and answers every chat with `Hi.`"""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Any]] = []
@@ -157,12 +158,12 @@ class Recorder:
 
 
 def converse(*lines: str) -> list[Any]:
-    """The requests of a conversation with these lines typed in."""
-    server, typed = Recorder(), iter(lines)
+    """Types these lines into a conversation. Returns the messages of each request."""
+    server, keyboard = Recorder(), iter(lines)
 
     def ask(_: str) -> str:
         try:
-            return next(typed)
+            return next(keyboard)
         except StopIteration:
             raise EOFError from None
 
@@ -192,17 +193,17 @@ def test_three_quotes_begin_and_end_a_message_of_several_lines(capsys: pytest.Ca
     assert "Unknown command '/nonsense'. Type /? for help\n" in capsys.readouterr().out
 
 
-def test_the_version_is_told_without_a_server_and_at_once() -> None:
-    began = time.monotonic()
-    done = subprocess.run([REMUDA, "--version"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"remuda version is {__version__}\n")
-    assert time.monotonic() - began < 2
+def test_the_version_is_printed_without_a_server_and_at_once() -> None:
+    start = time.monotonic()
+    result = subprocess.run([REMUDA, "--version"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, f"remuda version is {__version__}\n")
+    assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("command", [["list"], ["ps"], ["stop", "cria"], ["run", "cria", "Hello!"]])
 def test_a_server_that_does_not_run_is_one_line_and_status_1(command: list[str]) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [REMUDA, *command], capture_output=True, text=True, env={"OLLAMA_HOST": "127.0.0.1:1"}, stdin=subprocess.DEVNULL
     )
     message = "Error: could not connect to remuda server, run 'remuda serve' to start it\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)

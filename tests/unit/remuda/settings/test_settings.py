@@ -68,13 +68,13 @@ SIGNED = {"keep_alive_ns", "load_timeout_ns", "debug"}
 
 
 def value_of(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Any:
-    """What a setting is when its variable says `text`."""
+    """The value of a setting whose variable holds `text`."""
     monkeypatch.setenv(str(Settings.model_fields[name].validation_alias), text)
     return getattr(Settings(), name)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "warning"),
     [
         ("max_queue", "many", r"OLLAMA_MAX_QUEUE has no usable value 'many' \(at least 0\): its default is used"),
         ("max_queue", "1_000", "OLLAMA_MAX_QUEUE"),
@@ -97,8 +97,10 @@ def value_of(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Any:
         ("models", "~no-such-user/models", "OLLAMA_MODELS"),
     ],
 )
-def test_nonsense_warns_and_gives_the_default(monkeypatch: pytest.MonkeyPatch, name: str, text: str, told: str) -> None:
-    with pytest.warns(InvalidSetting, match=told):
+def test_nonsense_warns_and_gives_the_default(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, warning: str
+) -> None:
+    with pytest.warns(InvalidSetting, match=warning):
         value = value_of(monkeypatch, name, text)
     assert value == Settings.model_fields[name].default
 
@@ -118,7 +120,7 @@ def test_no_size_or_time_is_negative_or_not_a_number(monkeypatch: pytest.MonkeyP
         *("max_body", "max_unread", "max_prompts", "max_metadata", "template_processes", "vocabulary_cache"),
     ],
 )
-def test_what_has_to_be_there_is_never_zero(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_count_or_time_without_which_nothing_works_is_never_zero(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.warns(InvalidSetting):
         assert value_of(monkeypatch, name, "0") == Settings.model_fields[name].default
 
@@ -141,23 +143,25 @@ def test_what_has_to_be_there_is_never_zero(monkeypatch: pytest.MonkeyPatch, nam
         ("log_format", "JSON", "json"),
     ],
 )
-def test_the_ends_of_the_bounds_are_taken(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object) -> None:
+def test_the_ends_of_the_bounds_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
     assert value_of(monkeypatch, name, text) == value
 
 
 def test_no_default_is_out_of_its_own_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = {name: getattr(Settings(), name) for name in NUMBERS}
     for name, default in defaults.items():
-        monkeypatch.setenv(str(Settings.model_fields[name].validation_alias), written(name, default))
+        monkeypatch.setenv(str(Settings.model_fields[name].validation_alias), variable_text(name, default))
     settings = Settings()
     assert {name: getattr(settings, name) for name in NUMBERS} == defaults
 
 
-def written(name: str, value: object) -> str:
+def variable_text(name: str, value: object) -> str:
     return f"{value}ns" if name.endswith("_ns") else str(value)
 
 
-def test_a_quantised_cache_without_flash_attention_is_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quantised_cache_without_flash_attention_warns_and_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_FLASH_ATTENTION", "0")
     with pytest.warns(InvalidSetting, match="OLLAMA_KV_CACHE_TYPE=q8_0 needs flash attention"):
         assert value_of(monkeypatch, "kv_cache_type", "q8_0") == "f16"
@@ -175,7 +179,7 @@ def test_a_cache_that_is_not_quantised_needs_no_flash_attention(monkeypatch: pyt
     assert value_of(monkeypatch, "kv_cache_type", kind) == kind
 
 
-def test_an_unknown_type_of_cache_is_told_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_type_of_cache_warns_and_names_the_types(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(InvalidSetting, match=r"OLLAMA_KV_CACHE_TYPE has no usable value 'q9' \(f32 or f16 or bf16 or "):
         assert value_of(monkeypatch, "kv_cache_type", "q9") == "f16"
 
@@ -205,5 +209,5 @@ def test_the_default_context_grows_with_the_gpus(gib: int, tokens: int) -> None:
 
 def test_the_settings_page_is_up_to_date() -> None:
     script = ROOT / "scripts" / "settings_table.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert (ROOT / "docs" / "settings.md").read_text() == done.stdout
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "settings.md").read_text() == result.stdout

@@ -14,7 +14,7 @@ from remuda.supervisor.instance import open_instance
 from remuda.supervisor.listener import bound_address, open_listener, refuse_connections
 
 
-def test_the_folder_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+def test_the_folder_is_private_and_removed_at_the_end(tmp_path: Path) -> None:
     with open_instance(tmp_path / "run", gateways=1) as endpoints:
         assert endpoints.folder.stat().st_mode & 0o777 == 0o700
         (endpoints.folder / "store.grpc").touch()
@@ -39,7 +39,7 @@ with open_instance(Path({str(tmp_path)!r}), 1) as endpoints:
         assert first.folder != second.folder
 
 
-def test_a_path_too_long_for_unix_sockets_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_for_unix_sockets_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="too long for unix sockets"), open_instance(tmp_path / ("x" * 100), 1):
         pass
 
@@ -52,9 +52,9 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_busy_port_is_told_in_gos_words() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_busy_port_is_an_error_in_gos_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(StartError) as caught:
             open_listener(ListenAddress(port=port), 16)
     assert str(caught.value) == f"listen tcp 127.0.0.1:{port}: bind: address already in use"
@@ -67,7 +67,7 @@ def test_a_busy_port_is_told_in_gos_words() -> None:
         ("no-such-host.invalid", "listen tcp: lookup no-such-host.invalid: no such host"),
     ],
 )
-def test_an_address_that_is_not_ours_is_told_in_one_line(host: str, words: str) -> None:
+def test_an_address_of_another_machine_is_an_error_of_one_line(host: str, words: str) -> None:
     with pytest.raises(StartError) as caught:
         open_listener(ListenAddress(host=host, port=0), 16)
     assert str(caught.value) == words
@@ -100,5 +100,5 @@ def test_connections_are_refused_though_other_processes_hold_the_socket() -> Non
             refuse_connections(listener)
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address, timeout=5)
-            with pytest.raises(ConnectionResetError):  # nobody had accepted it
+            with pytest.raises(ConnectionResetError):  # no process had accepted it
                 waiting.recv(1)

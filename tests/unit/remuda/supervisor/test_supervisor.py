@@ -30,8 +30,8 @@ def program(folder: Path, mode: str, name: str = "store", is_gateway: bool = Fal
     return Program(name, (str(PROCESS), target, mode), target, is_gateway)
 
 
-class House:
-    """A supervisor at work, seen from outside."""
+class SupervisorRun:
+    """A running supervisor with its listening socket."""
 
     def __init__(self, settings: Settings, folder: Path, programs: list[Program]) -> None:
         self.ready = asyncio.Event()
@@ -56,46 +56,46 @@ class House:
             self.listener.close()
 
 
-def children() -> dict[str, int]:
-    """Names of sockets to pids of the supervised processes."""
-    found: dict[str, int] = {}
+def children() -> set[int]:
+    """Pids of the supervised processes."""
+    pids: set[int] = set()
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.name() == "remuda supervis" or "supervised" in " ".join(process.cmdline()):
-                found[str(process.pid)] = process.pid
-    return found
+                pids.add(process.pid)
+    return pids
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 (what other processes do sets no event here)
+        while not condition():  # noqa: ASYNC110 (other processes set no event here)
             await asyncio.sleep(0.01)
 
 
 async def test_a_process_that_ends_at_its_start_fails_the_start_with_its_status(tmp_path: Path) -> None:
     programs = [program(tmp_path, "exits"), program(tmp_path, "serves", "host")]
-    async with House(Settings(), tmp_path, programs).open() as task:
+    async with SupervisorRun(Settings(), tmp_path, programs).open() as task:
         with pytest.raises(StartError, match=r"^store ended at its start \(exit status 3\)"):
             await task
-    assert children() == {}
+    assert children() == set()
 
 
 async def test_a_process_that_never_reports_health_fails_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMUDA_START_TIMEOUT", "300ms")
-    async with House(Settings(), tmp_path, [program(tmp_path, "mute")]).open() as task:
+    async with SupervisorRun(Settings(), tmp_path, [program(tmp_path, "mute")]).open() as task:
         with pytest.raises(StartError, match=r"store did not report health within 0\.3 s"):
             await task
-    assert children() == {}
+    assert children() == set()
 
 
 async def test_a_killed_process_is_replaced_and_its_children_are_ended(tmp_path: Path) -> None:
-    async with House(Settings(), tmp_path, [program(tmp_path, "parent")]).open():
-        (first,) = children().values()
+    async with SupervisorRun(Settings(), tmp_path, [program(tmp_path, "parent")]).open():
+        (first,) = children()
         grandchild = psutil.Process(int((tmp_path / "store.pid").read_text()))
         os.kill(first, signal.SIGKILL)
-        await until(lambda: bool(children()) and first not in children().values())
+        await until(lambda: bool(children()) and first not in children())
         await until(lambda: (tmp_path / "store.grpc").exists())
         await until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
 
@@ -103,37 +103,37 @@ async def test_a_killed_process_is_replaced_and_its_children_are_ended(tmp_path:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_stops_all_processes(tmp_path: Path, number: signal.Signals) -> None:
     programs = [program(tmp_path, "serves"), program(tmp_path, "serves", "gateway 0", is_gateway=True)]
-    async with House(Settings(), tmp_path, programs).open() as task:
+    async with SupervisorRun(Settings(), tmp_path, programs).open() as task:
         assert len(children()) == 2
         os.kill(os.getpid(), number)
         await task
-    assert children() == {}
+    assert children() == set()
 
 
 async def test_a_process_that_ignores_the_signal_is_killed_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMUDA_STOP_TIMEOUT", "400ms")
-    async with House(Settings(), tmp_path, [program(tmp_path, "stubborn")]).open() as task:
-        began = time.monotonic()
+    async with SupervisorRun(Settings(), tmp_path, [program(tmp_path, "stubborn")]).open() as task:
+        start = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
         await task
-        assert 0.3 < time.monotonic() - began < 2
-    assert children() == {}
+        assert 0.3 < time.monotonic() - start < 2
+    assert children() == set()
 
 
 async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    async with House(Settings(), tmp_path, [program(tmp_path, "stubborn")]).open() as task:
-        began = time.monotonic()
+    async with SupervisorRun(Settings(), tmp_path, [program(tmp_path, "stubborn")]).open() as task:
+        start = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGINT)
         await task
-        assert time.monotonic() - began < 2
-    assert children() == {}
+        assert time.monotonic() - start < 2
+    assert children() == set()
 
 
-async def test_deaths_in_a_row_are_answered_with_longer_and_longer_pauses(
+async def test_each_death_in_a_row_doubles_the_pause_up_to_its_maximum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMUDA_RESTART_BACKOFF", "100ms")
@@ -154,7 +154,7 @@ async def test_deaths_in_a_row_are_answered_with_longer_and_longer_pauses(
 
 
 @pytest.mark.parametrize(("status", "words"), [(-9, "signal SIGKILL"), (-15, "signal SIGTERM"), (1, "exit status 1")])
-def test_an_exit_is_told_in_words(status: int, words: str) -> None:
+def test_an_exit_status_has_words(status: int, words: str) -> None:
     assert exit_reason(status) == words
 
 

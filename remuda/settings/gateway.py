@@ -1,0 +1,73 @@
+"""Settings of the gateways: limits on requests, templates, vocabularies, and waiting for other processes."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from remuda.durations import NANOSECONDS
+from remuda.settings.types import GIB, MIB, CommaList, Digits, Flag, LenientSettings, Period, Positive, Unsigned
+
+
+class GatewaySettings(LenientSettings):
+    """Gateways read these."""
+
+    origins: Annotated[CommaList, Field(validation_alias="OLLAMA_ORIGINS")] = ()
+    """Further origins that browsers may call from, separated by commas."""
+    context_length: Annotated[Unsigned, Field(validation_alias="OLLAMA_CONTEXT_LENGTH")] = 0
+    """Default num_ctx in tokens; 0 = by the memory of the GPUs (4096, 32768 or 262144)."""
+    no_cloud: Annotated[Flag, Field(validation_alias="OLLAMA_NO_CLOUD")] = False
+    """Refuse models that are hosted elsewhere. None are served yet."""
+
+    max_header: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADER")] = MIB
+    """Most bytes of a request's line and headers, about. The default is Go's, which Ollama has."""
+    max_body: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * MIB
+    """Most bytes of a request body. A dozen large images fit, and a runaway client does not fill the memory."""
+    max_decompressed: Annotated[Positive, Field(validation_alias="REMUDA_MAX_DECOMPRESSED")] = 20 * MIB
+    """Most bytes of a request body that came in zstd, before and after decompression. The default is Ollama's."""
+    max_unread: Annotated[Positive, Field(validation_alias="REMUDA_MAX_UNREAD")] = MIB
+    """Most bytes of token pieces that a gateway holds for a client that does not read. Beyond them the request is
+    cancelled and its connection closed. The default holds 50,000 tokens, more than most replies have, in 25 MB of the
+    gateway's memory; or 2,700 tokens with 20 alternatives each."""
+    max_prompts: Annotated[Positive, Field(validation_alias="REMUDA_MAX_PROMPTS")] = 128
+    """Most prompts of one request at /v1/completions. Each takes a place of its own in the queue (OLLAMA_MAX_QUEUE)."""
+    max_stops: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOPS")] = 128
+    """Most stop strings of a request or model. Real ones have a dozen. The worker looks for each after every token,
+    while all streams of the replica wait."""
+    max_media: Annotated[int, Field(ge=0, le=60 * MIB), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * MIB
+    """Most bytes of a request's images and sounds; 0 = none are accepted. They pass the scheduler as one message, which
+    holds 64 MB."""
+    max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = MIB
+    """Most bytes of a JSON schema in `format`; 0 = none is accepted. One of half the default takes a third of a second
+    to compile."""
+    max_grammar: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_GRAMMAR")] = 32 << 10
+    """Most bytes of a GBNF grammar; 0 = none is accepted. llama.cpp's examples have less than 10,000. The time that a
+    hostile one takes to translate grows with the square of its size."""
+
+    max_template: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_TEMPLATE")] = 64 << 10
+    """Most bytes of a request's own Go template; 0 = none is accepted. Real ones have a few thousand. The default takes
+    a quarter of a second to parse."""
+    template_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_TEMPLATE_TIMEOUT")] = 2 * NANOSECONDS["s"]
+    """Time for one chat template. Real ones take milliseconds; a hostile one must end."""
+    template_max_output: Annotated[Positive, Field(validation_alias="REMUDA_TEMPLATE_MAX_OUTPUT")] = 64 * MIB
+    """Most bytes that a chat template may write."""
+    template_processes: Annotated[Positive, Field(validation_alias="REMUDA_TEMPLATE_PROCESSES")] = 2
+    """Most template processes of a gateway. While a hostile template holds one up, the other one renders."""
+    template_memory: Annotated[int, Field(ge=GIB // 4), Digits, Field(validation_alias="REMUDA_TEMPLATE_MEMORY")] = GIB
+    """Bytes of address space of a template process. The interpreter takes a fifth of the default."""
+    template_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_CACHE")] = 128
+    """Compiled chat templates that a gateway keeps; 0 = none. Compiling one takes milliseconds."""
+
+    vocabulary_cache: Annotated[Positive, Field(validation_alias="REMUDA_VOCABULARY_CACHE")] = 16
+    """Vocabularies that a gateway keeps. One takes up to 100 MB, and half a second to load."""
+    tokenize_inline: Annotated[Unsigned, Field(validation_alias="REMUDA_TOKENIZE_INLINE")] = 4096
+    """Most characters that are tokenised without a thread. The default takes about 1 ms; a thread's hand-over takes
+    0.1 ms."""
+    embedding_group: Annotated[Positive, Field(validation_alias="REMUDA_EMBEDDING_GROUP")] = 65536
+    """Tokens of an embedding request that a worker gets at once. The next group of a long list queues again."""
+
+    submit_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_SUBMIT_TIMEOUT")] = 5 * NANOSECONDS["s"]
+    """How long a gateway tries to reach a scheduler or store that is away. A restart takes less than a second."""
+    orphan_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_ORPHAN_TIMEOUT")] = 60 * NANOSECONDS["s"]
+    """How long a running stream may be silent after the scheduler died. If its worker died too, nobody reports it."""
+    last_piece_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_LAST_PIECE_TIMEOUT")] = 5 * NANOSECONDS["s"]
+    """How long a gateway waits for the last token frame after the scheduler reported the request's end."""

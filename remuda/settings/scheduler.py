@@ -1,0 +1,26 @@
+"""Settings of the scheduler: the queue, and which models stay loaded where."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from remuda.durations import NANOSECONDS
+from remuda.settings.types import Digits, Flag, LenientSettings, Nanoseconds, Unsigned
+
+
+class SchedulerSettings(LenientSettings):
+    """The scheduler reads these."""
+
+    max_queue: Annotated[Unsigned, Field(validation_alias="OLLAMA_MAX_QUEUE")] = 512
+    """Requests of all models that may wait for a slot or a load. One more is refused with 503."""
+    num_parallel: Annotated[int, Field(ge=0, le=256), Digits, Field(validation_alias="OLLAMA_NUM_PARALLEL")] = 4
+    """Slots of a replica; 0 = 1. llama.cpp has 256 at most. Ollama's default is 1, but continuous batching makes
+    further slots nearly free in time, and a small card still holds four contexts."""
+    max_loaded_models: Annotated[Unsigned, Field(validation_alias="OLLAMA_MAX_LOADED_MODELS")] = 0
+    """Most resident models; 0 = three per GPU, or three on a machine without one."""
+    keep_alive_ns: Annotated[Nanoseconds, Field(validation_alias="OLLAMA_KEEP_ALIVE")] = 300 * NANOSECONDS["s"]
+    """How long a model stays loaded after its last request; 0 = not at all, negative = for ever."""
+    load_timeout_ns: Annotated[Nanoseconds, Field(validation_alias="OLLAMA_LOAD_TIMEOUT")] = 300 * NANOSECONDS["s"]
+    """How long a load may go on without progress; 0 or negative = for ever."""
+    sched_spread: Annotated[Flag, Field(validation_alias="OLLAMA_SCHED_SPREAD")] = False
+    """Spread every model over all GPUs of a machine instead of one."""

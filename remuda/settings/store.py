@@ -1,0 +1,21 @@
+"""Settings of the store."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from remuda.settings.types import MIB, LenientSettings, Positive, Unsigned
+
+EMBEDDED_MODEL = str(Path(__file__).resolve().parents[2] / "models" / "cria.gguf")
+
+
+class StoreSettings(LenientSettings):
+    """The store reads these."""
+
+    embedded_model: Annotated[str, Field(validation_alias="REMUDA_EMBEDDED_MODEL")] = EMBEDDED_MODEL
+    """GGUF file that the store imports as `cria:latest` where no such model is installed; `none` = import nothing."""
+    max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 16 * MIB
+    """Most bytes of a manifest, template, parameters or license. A manifest of ten thousand layers takes 2 MB."""
+    gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256
+    """GGUF headers that the store keeps, about 200 KB each; 0 = none. Reading one takes up to 0.1 s."""
