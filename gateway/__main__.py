@@ -11,7 +11,7 @@ from remuda.settings import Settings
 
 
 async def main(index: int, settings: Settings, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Exits with status 1 and one line when OLLAMA_ORIGINS has an unusable entry."""
+    """Serves until `stop` is set. Exits with status 1 and one line for an unusable entry of OLLAMA_ORIGINS."""
     try:
         Origins.of(settings.origins)
     except ValueError as error:

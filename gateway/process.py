@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator
 
 import uvicorn
 
-from gateway.app import create_app
-from gateway.generation.pipeline import Serving
+from gateway.app import Services, create_app
+from gateway.embedding.embeddings import Embeddings
+from gateway.generation.options_resolver import OptionsResolver
+from gateway.generation.pipeline import GenerationPipeline
 from gateway.http.connection_limits import bounded_protocol
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
@@ -17,31 +19,37 @@ from gateway.links.token_stream import TokenStream
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
 from gateway.prompt.tokenizer import Tokenizers
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.endpoints import Endpoints
 from remuda.rpc import open_channel, start_server
 from remuda.settings import Settings
 
 LISTEN_VARIABLE = "REMUDA_LISTEN_FD"
-"""Set by the supervisor: the descriptor of the listening socket, which all gateways share."""
+"""The supervisor sets it to the descriptor of the listening socket, which all gateways share."""
 
 STOP_SHARE = 0.25
-"""Part of the stop time-out in which open requests may still finish; gateways have half of it, closing included."""
+"""Part of the stop time-out in which open requests may finish. Gateways have half of it, closing included."""
 
 
 @contextlib.asynccontextmanager
-async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Serving]:
-    """Everything behind the HTTP surface, opened and closed."""
+async def open_services(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Services]:
+    """Opens and closes all that the surfaces call."""
     tokens = TokenStream(endpoints.tokens(index))
     renderer = TemplateRenderer(settings)
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
-        scheduler = SchedulerLink(scheduler_channel, tokens, settings)
-        prompts = PromptBuilder(renderer, Tokenizers(settings))
+        scheduler, store = SchedulerLink(scheduler_channel, tokens, settings), StoreLink(store_channel, settings)
+        tokenizers, options = Tokenizers(settings), OptionsResolver(scheduler, settings)
+        prompts = PromptBuilder(renderer, tokenizers)
         tokens.open()
         renderer.start()
         watcher = asyncio.create_task(scheduler.watch())
         try:
-            yield Serving(settings, StoreLink(store_channel, settings), scheduler, prompts)
+            yield Services(
+                store=store,
+                scheduler=scheduler,
+                generations=GenerationPipeline(settings, store, scheduler, prompts, options),
+                embeddings=Embeddings(store, scheduler, tokenizers, options, settings),
+            )
         finally:
             watcher.cancel()
             await asyncio.wait((watcher,))
@@ -50,11 +58,11 @@ async def serving_of(settings: Settings, endpoints: Endpoints, index: int) -> As
 
 
 async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> None:
-    """Serves until `stop`, then lets open requests finish for a while."""
+    """Serves until `stop` is set, then lets open requests finish for a while."""
     endpoints = Endpoints.from_environment()
     listener = _listener()
-    async with serving_of(settings, endpoints, index) as serving:
-        server = uvicorn.Server(_server_config(serving, settings))
+    async with open_services(settings, endpoints, index) as services:
+        server = uvicorn.Server(_server_config(services, settings))
         health = await start_server(endpoints.gateway(index), lambda _: None)
         try:
             await _serve_until(stop, server, listener)
@@ -63,15 +71,15 @@ async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> No
 
 
 def _listener() -> socket.socket:
-    """The listening socket. It goes no further: template processes run what clients send."""
+    """The listening socket. Template processes do not inherit it: they run what clients send."""
     listener = socket.socket(fileno=int(os.environ[LISTEN_VARIABLE]))
     listener.set_inheritable(False)
     return listener
 
 
-def _server_config(serving: Serving, settings: Settings) -> uvicorn.Config:
+def _server_config(services: Services, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(serving, settings),
+        create_app(services, settings),
         loop="none",  # the loop runs already
         http=bounded_protocol(settings.max_header),
         ws="none",
@@ -80,12 +88,12 @@ def _server_config(serving: Serving, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         backlog=settings.listen_backlog,
-        timeout_graceful_shutdown=max(int(STOP_SHARE * settings.stop_timeout_ns / NANOSECONDS["s"]), 1),
+        timeout_graceful_shutdown=max(int(STOP_SHARE * seconds(settings.stop_timeout_ns)), 1),
     )
 
 
 async def _serve_until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
-    """uvicorn without its own signal handlers: the process has some."""
+    """Runs uvicorn without its signal handlers: the process has its own."""
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())

@@ -1,4 +1,4 @@
-"""Runs embeddings: resolve the model, tokenise and cut the inputs, submit them, and bring the vectors in order."""
+"""The way of an embedding request: resolve the model, tokenise and cut the inputs, submit them, order the vectors."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,19 +8,23 @@ from typing import Any
 
 from gateway.embedding.vectors import Vector, read_vector, scaled, shortened
 from gateway.errors import ErrorKind, GatewayError, invalid, not_found, not_implemented
+from gateway.generation.connection import ClientConnection
 from gateway.generation.model_spec import model_spec
 from gateway.generation.options import Options
-from gateway.generation.pipeline import Serving
+from gateway.generation.options_resolver import OptionsResolver
 from gateway.generation.record import RequestRecord
+from gateway.links.attempts import Progress
+from gateway.links.scheduler import SchedulerLink
+from gateway.links.store import StoreLink
 from gateway.links.submission import Submission
-from gateway.prompt.tokenizer import Tokenizer
+from gateway.prompt.tokenizer import Tokenizer, Tokenizers
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
 
 POOLING_NONE, POOLING_LAST, POOLING_RANK = 0, 3, 4
-"""llama.cpp's pooling types that are no ordinary ones: only pooling the last token lets an input be computed in pieces,
-which is also how a model without pooling is asked; a reranking model gives scores."""
+"""llama.cpp's special pooling types. Only with LAST may an input be computed in pieces; a model with NONE is run with
+LAST. RANK gives scores instead of vectors."""
 
 TOO_LONG = "the input length exceeds the context length"
 
@@ -40,12 +44,12 @@ class EmbeddingRequest:
     dimensions: int = 0
     """Length of the vectors where it is positive and less than the model's."""
     failure: ErrorKind = ErrorKind.INVALID
-    """What a failure of the worker is to the client."""
+    """The kind of error that a failure of the worker is to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingReply:
-    """Vectors in the order of the inputs. Durations are nanoseconds; zero = not told."""
+    """Vectors in the order of the inputs. Durations are nanoseconds; 0 = not reported."""
 
     vectors: list[Vector]
     prompt_eval_count: int = 0
@@ -54,90 +58,111 @@ class EmbeddingReply:
 
 
 @dataclass(slots=True)
-class Collected:
-    """What has come from the worker so far."""
+class Results:
+    """The results of the worker so far."""
 
     vectors: list[Vector | None]
+    """By input; None = not there yet."""
     tokens: int = 0
+    prefill_ns: int = 0
+    running_ns: int = 0
+    """When a slot took the first group, on the monotonic clock."""
 
-    def take(self, start: int, embeddings: Sequence[wire_pb2.Embedding]) -> None:
-        """Takes vectors of a group whose first input is the one at `start`."""
+    def add(self, start: int, embeddings: Sequence[wire_pb2.Embedding]) -> None:
+        """Adds vectors of the group whose first input is at `start`. Raises GatewayError like `read_vector`."""
         for embedding in embeddings:
             self.vectors[start + embedding.input] = read_vector(embedding.vector)
 
+    def end_group(self, usage: pb.Usage, progress: Progress) -> None:
+        self.tokens += usage.prompt_tokens
+        self.prefill_ns += usage.prefill_ns
+        self.running_ns = self.running_ns or progress.running_ns
+
 
 class Embeddings:
-    """What all surfaces call."""
+    """Runs the embedding requests of all surfaces."""
 
-    def __init__(self, serving: Serving, settings: Settings) -> None:
-        self._serving = serving
+    def __init__(
+        self,
+        store: StoreLink,
+        scheduler: SchedulerLink,
+        tokenizers: Tokenizers,
+        options: OptionsResolver,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._tokenizers = tokenizers
+        self._options = options
         self._settings = settings
 
-    async def embed(self, asked: EmbeddingRequest, record: RequestRecord) -> EmbeddingReply:
-        """The vectors of all inputs. Raises GatewayError, also when only one of them fails. Being cancelled cancels the
-        request everywhere."""
-        bundle = await self._resolve(asked.model)
-        options = await self._serving.options(asked.options, bundle)
+    async def embed(
+        self, request: EmbeddingRequest, connection: ClientConnection, record: RequestRecord
+    ) -> EmbeddingReply:
+        """The vectors of all inputs. Raises GatewayError, also when only one of them fails. Cancelling the task cancels
+        the request everywhere."""
+        bundle = await self._resolve(request.model)
+        options = await self._options.resolve(request.options, bundle)
         spec = model_spec(bundle, options)
-        if not asked.inputs:
-            await self._serving.scheduler.load(spec, asked.keep_alive_ns)
+        if not request.inputs:
+            await self._scheduler.load(spec, request.keep_alive_ns)
             record.outcome = "load"
             return EmbeddingReply([])
         if bundle.pooling_type == POOLING_RANK:
             raise not_implemented("reranking is")
-        inputs = await self._tokenize(asked, bundle, options)
-        collected = await self._run(asked, spec, inputs, record)
-        vectors = [_finished(vector, asked) for vector in collected.vectors]
-        record.outcome, record.prompt_tokens = "embed", collected.tokens
-        return EmbeddingReply(vectors, collected.tokens, record.elapsed_ns, record.load_ns)
+        inputs = await self._tokenize(request, bundle, options)
+        results = await self._run(request, spec, inputs, record)
+        vectors = [_vector_for(request, vector) for vector in results.vectors]
+        record.outcome, record.prompt_tokens = "embed", results.tokens
+        load_ns = results.running_ns - connection.arrived_ns
+        return EmbeddingReply(vectors, results.tokens, connection.elapsed_ns, load_ns)
 
     async def _resolve(self, model: str) -> store_pb2.Bundle:
         try:
-            return await self._serving.store.resolve(model)
+            return await self._store.resolve(model)
         except GatewayError as error:
             if error.kind is ErrorKind.NOT_FOUND:
                 raise not_found(f'model "{model}" not found, try pulling it first') from None
             raise
 
-    async def _tokenize(self, asked: EmbeddingRequest, bundle: store_pb2.Bundle, options: Options) -> list[list[int]]:
-        tokenizer = await self._serving.tokenizers.get(bundle)
+    async def _tokenize(self, request: EmbeddingRequest, bundle: store_pb2.Bundle, options: Options) -> list[list[int]]:
+        tokenizer = await self._tokenizers.get(bundle)
         limit = token_limit(bundle, options, self._settings.embedding_batch)
 
         def tokenize() -> list[list[int]]:
-            return [fit(tokenizer.tokenize(text), tokenizer, limit, asked.truncate) for text in asked.inputs]
+            return [fit(tokenizer.tokenize(text), tokenizer, limit, request.truncate) for text in request.inputs]
 
-        if sum(map(len, asked.inputs)) <= self._settings.tokenize_inline:
+        if sum(map(len, request.inputs)) <= self._settings.tokenize_inline:
             return tokenize()
         return await asyncio.to_thread(tokenize)
 
     async def _run(
-        self, asked: EmbeddingRequest, spec: pb.ModelSpec, inputs: list[list[int]], record: RequestRecord
-    ) -> Collected:
-        collected = Collected([None] * len(inputs))
+        self, request: EmbeddingRequest, spec: pb.ModelSpec, inputs: list[list[int]], record: RequestRecord
+    ) -> Results:
+        results = Results([None] * len(inputs))
         for start, group in groups(inputs, self._settings.embedding_group):
             embed = wire_pb2.Embed(inputs=[wire_pb2.EmbedInput(tokens=tokens) for tokens in group])
             work = wire_pb2.Work(embed=embed)
-            submission = self._serving.scheduler.submission(spec, asked.keep_alive_ns, work)
+            submission = self._scheduler.submission(spec, request.keep_alive_ns, work)
             record.id = record.id or submission.id
             try:
-                await _follow(submission, start, collected, record)
+                await _collect(submission, start, results)
             except GatewayError as error:
-                raise _failure(error, submission, asked) from None
-        return collected
+                raise _failure(error, submission.progress, request) from None
+            record.load_ns, record.prefill_ns = results.running_ns - record.arrived_ns, results.prefill_ns
+        return results
 
 
-async def _follow(submission: Submission, start: int, collected: Collected, record: RequestRecord) -> None:
-    async with aclosing(submission.batches()) as batches:
-        async for batch in batches:
-            collected.take(start, batch.embeddings)
-            if batch.finished:
-                collected.tokens += batch.finished.usage.prompt_tokens
-                record.prefill_ns += batch.finished.usage.prefill_ns
-    record.load_ns = record.load_ns or submission.running_ns - record.began_ns
+async def _collect(submission: Submission, start: int, results: Results) -> None:
+    async with aclosing(submission.outputs()) as outputs:
+        async for output in outputs:
+            results.add(start, output.embeddings)
+            if output.finished:
+                results.end_group(output.finished.usage, submission.progress)
 
 
 def token_limit(bundle: store_pb2.Bundle, options: Options, batch: int) -> int:
-    """Tokens of one input at most: a model that pools all its tokens computes them in one batch."""
+    """Tokens of one input at most. A model that pools all tokens of an input computes them in one batch."""
     in_pieces = "embedding" not in bundle.capabilities or bundle.pooling_type in (POOLING_NONE, POOLING_LAST)
     if in_pieces:
         return options.num_ctx
@@ -145,7 +170,7 @@ def token_limit(bundle: store_pb2.Bundle, options: Options, batch: int) -> int:
 
 
 def fit(tokens: list[int], tokenizer: Tokenizer, limit: int, truncate: bool) -> list[int]:
-    """The first `limit` tokens, special ones at both ends kept. Raises GatewayError."""
+    """The first `limit` tokens, with the special ones at both ends. Raises GatewayError."""
     if not tokens:
         raise invalid("input content cannot be empty")
     if len(tokens) <= limit:
@@ -159,7 +184,7 @@ def fit(tokens: list[int], tokenizer: Tokenizer, limit: int, truncate: bool) -> 
 
 
 def groups(inputs: list[list[int]], tokens: int) -> Iterator[tuple[int, list[list[int]]]]:
-    """Cuts a list of inputs into groups of about so many tokens, each with the index of its first input."""
+    """Groups of inputs of about `tokens` tokens, each with the index of its first input."""
     start, size = 0, 0
     for index, entry in enumerate(inputs):
         if index > start and size + len(entry) > tokens:
@@ -169,17 +194,18 @@ def groups(inputs: list[list[int]], tokens: int) -> Iterator[tuple[int, list[lis
     yield start, inputs[start:]
 
 
-def _failure(error: GatewayError, submission: Submission, asked: EmbeddingRequest) -> GatewayError:
-    """What the client is told: a failure of the worker has a status of its own on each surface."""
-    if "too large" in error.message or "context length" in error.message:
+def _failure(error: GatewayError, progress: Progress, request: EmbeddingRequest) -> GatewayError:
+    """The client's error. A worker calls only inputs invalid that are too long; its own failures have the kind that
+    the request says."""
+    if error.kind is ErrorKind.INVALID:
         return invalid(TOO_LONG)
-    return GatewayError(asked.failure, error.message) if submission.running_ns else error
+    return GatewayError(request.failure, error.message) if progress.running_ns else error
 
 
-def _finished(vector: Vector | None, asked: EmbeddingRequest) -> Vector:
-    """A vector as the client wants it. Raises GatewayError for one that is none."""
+def _vector_for(request: EmbeddingRequest, vector: Vector | None) -> Vector:
+    """A vector in the form that the request wants. Raises GatewayError where it is missing."""
     if vector is None:
-        raise GatewayError(asked.failure, "the worker gave no embedding for an input")
-    if asked.normalise:
-        vector = shortened(scaled(vector), asked.dimensions)
+        raise GatewayError(request.failure, "the worker gave no embedding for an input")
+    if request.normalise:
+        vector = shortened(scaled(vector), request.dimensions)
     return vector

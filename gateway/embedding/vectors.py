@@ -8,20 +8,20 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from gateway.errors import invalid
+from gateway.errors import failed
 
 Vector: TypeAlias = NDArray[np.float32]
 """(width,)"""
 
 SMALLEST_NORM = 1e-12
-"""Keeps a vector of zeros what it is."""
+"""Leaves a vector of zeros as it is."""
 
 
 def read_vector(data: bytes) -> Vector:
-    """A vector from the wire. Raises GatewayError where it holds something that is no number."""
+    """A vector from the wire. Raises GatewayError where a component is no finite number."""
     vector = np.frombuffer(data, np.dtype("<f4"))
     if not np.isfinite(vector).all():
-        raise invalid("embedding contains NaN or Inf values")
+        raise failed("embedding contains NaN or Inf values")
     return vector
 
 
@@ -32,17 +32,17 @@ def scaled(vector: Vector) -> Vector:
 
 
 def shortened(vector: Vector, dimensions: int) -> Vector:
-    """The first `dimensions` components, scaled again; the vector itself where that is not shorter."""
+    """The first `dimensions` components, scaled again. The vector itself where it has no more than that."""
     return scaled(vector[:dimensions]) if 0 < dimensions < len(vector) else vector
 
 
 def vectors_json(vectors: Sequence[Vector]) -> bytes:
-    """A list of lists, each number with the digits that single precision needs."""
+    """JSON: a list of lists, numbers with the digits that single precision needs."""
     return orjson.dumps(list(vectors), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def vector_json(vector: Vector) -> bytes:
-    """A list of numbers with the digits that double precision needs."""
+    """JSON: a list of numbers with the digits that double precision needs."""
     return orjson.dumps(vector.astype(np.float64), option=orjson.OPT_SERIALIZE_NUMPY)
 
 

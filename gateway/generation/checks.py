@@ -1,4 +1,4 @@
-"""What a request is refused for before anything runs (http-api 4.3, 4.4)."""
+"""Checks that refuse a request before anything runs (http-api 4.3, 4.4)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ MISSING_PROJECTOR = "this model is missing data required for image input"
 
 
 def check_before_lookup(generation: Generation) -> None:
-    """Raises GatewayError for what is wrong whatever the model."""
+    """Raises GatewayError for errors that no model would accept."""
     check_top_logprobs(generation.top_logprobs)
     if generation.grammar and generation.format:
         raise invalid("grammar and format cannot be combined")
@@ -37,7 +37,7 @@ def is_unload(generation: Generation) -> bool:
 
 
 def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_gaps: bool = False) -> None:
-    """Raises GatewayError for what the model cannot do. `fills_gaps`: it has tokens for that, if no template."""
+    """Raises GatewayError for what the model cannot do. `fills_gaps`: its vocabulary has tokens for inserting."""
     able = {*bundle.capabilities, *(("insert",) if fills_gaps else ())}
     if "image" in able:
         raise invalid("image generation models are not currently supported")
@@ -47,14 +47,14 @@ def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_g
         raise invalid(f'"{generation.model}" does not support thinking')
     if "completion" not in able:
         raise invalid(f'"{generation.model}" does not support {generation.kind.value}')
-    wanted = {"insert": bool(generation.suffix), "tools": bool(generation.tools)}
-    missing = [name for name, is_wanted in wanted.items() if is_wanted and name not in able]
+    needs = {"insert": bool(generation.suffix), "tools": bool(generation.tools)}
+    missing = [name for name, is_needed in needs.items() if is_needed and name not in able]
     if missing:
         raise invalid(f"{bundle.full_name} does not support {chr(10).join(missing)}")
 
 
 def check_stops(stop: Sequence[str], limit: int) -> None:
-    """Raises GatewayError for more than `limit` stop strings, the request's or the model's own."""
+    """Raises GatewayError for more than `limit` stop strings, whether the request's or the model's."""
     if len(stop) > limit:
         raise invalid(f"there may be {limit} stop strings at most")
 
@@ -66,13 +66,13 @@ def check_template(template: str, limit: int) -> None:
 
 
 def check_media(prompt: Prompt, limit: int) -> None:
-    """Raises GatewayError for images of more than `limit` bytes together, each counted as often as it is used."""
+    """Raises GatewayError for images of more than `limit` bytes together. An image counts as often as it occurs."""
     if sum(len(segment.image) for segment in prompt.segments) > limit:
         raise invalid(f"the images of a prompt may have {limit} bytes together")
 
 
 def check_not_blank(prompt: Prompt) -> None:
-    """Raises GatewayError for a prompt that a model could not go on from."""
+    """Raises GatewayError for a prompt without a last token to continue from."""
     if prompt.segments and not prompt.tokens:
         raise invalid("the prompt ends with an image: there has to be text after it")
     if not prompt.tokens:
@@ -80,7 +80,7 @@ def check_not_blank(prompt: Prompt) -> None:
 
 
 def check_images(generation: Generation, bundle: store_pb2.Bundle) -> None:
-    """Raises GatewayError where images or sounds are of no use to the model."""
+    """Raises GatewayError for images or sounds that the model cannot use."""
     if not generation.images and not images_of(generation.messages):
         return
     if not bundle.projector_paths:
@@ -90,13 +90,13 @@ def check_images(generation: Generation, bundle: store_pb2.Bundle) -> None:
 
 
 def check_tools(generation: Generation, chat_format: ChatFormat) -> None:
-    """Raises GatewayError when the model's calls would not be recognised."""
+    """Raises GatewayError for tools where the model's call syntax is unknown."""
     if generation.tools and not chat_format.reads_calls:
         raise not_implemented("the tool call syntax of this model is")
 
 
 def thinking_of(generation: Generation, bundle: store_pb2.Bundle) -> bool | str | None:
-    """Whether the model shall think: models that can do, unless told otherwise."""
+    """Whether the model shall think. By default a model thinks if it can."""
     if generation.think is None and "thinking" in bundle.capabilities:
         return True
     return generation.think

@@ -1,4 +1,4 @@
-"""What a generation yields, for every surface: pieces of the reply, then its end."""
+"""The events of a generation, for every surface: pieces of the reply, then its end."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,10 @@ from gateway.generation.request import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A token that could have come. `token` is its text, with replacement characters where its bytes are none."""
+    """A token that could have come."""
 
     token: str
+    """Its text, with replacement characters where its bytes are no text."""
     piece: bytes
     logprob: float
     """Natural logarithm, before penalties, grammar and filters, at temperature 1."""
@@ -17,29 +18,30 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob(Alternative):
-    """A token that came, and the likeliest ones in its place, best first."""
+    """A token that came."""
 
     top: tuple[Alternative, ...] = ()
+    """The likeliest tokens in its place, best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the reply, as soon as it is there. With log-probabilities or tokens, the texts may all be empty."""
+    """A piece of the reply. With log-probabilities or tokens, its texts may all be empty."""
 
     content: str = ""
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     tokens: tuple[int, ...] = ()
-    """What was generated since the last piece, where it was asked for. Their text may come later, or, as that of a
-    stop string or an end-of-generation token, never."""
+    """The ids generated since the last piece, where the request wants them. Their text may come later. That of a stop
+    string or an end-of-generation token never comes."""
     choice: int = 0
-    """Which of the generations of one request it belongs to."""
+    """Index of its generation among those of one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of the reply: always its last event. Durations are nanoseconds; zero = not told."""
+    """The end of the reply, always its last event. Durations are nanoseconds; 0 = not reported."""
 
     reason: str
     """"stop", "length", "load" or "unload"."""
@@ -51,18 +53,18 @@ class Done:
     eval_ns: int = 0
     cached_tokens: int = 0
     tool_calls: tuple[ToolCall, ...] = ()
-    """Calls that are known only at the end (models that call through their Jinja template)."""
+    """Calls that only the end reveals, as with models that call through their Jinja template."""
     context: tuple[int, ...] | None = None
     rendered: str | None = None
-    """The prompt, where the client asked for nothing else (`_debug_render_only`)."""
+    """The prompt, where the client wanted nothing else (`_debug_render_only`)."""
     rendered_images: int = 0
-    """How many images belong to it."""
+    """Number of images in the rendered prompt."""
     choice: int = 0
-    """Which of the generations of one request has ended."""
+    """Index of its generation among those of one request."""
 
     @property
     def is_immediate(self) -> bool:
-        """Whether nothing was generated: the model was loaded or unloaded, or the prompt only rendered."""
+        """Whether nothing was generated: the request loaded or unloaded the model, or only rendered its prompt."""
         return self.rendered is not None or self.reason in ("load", "unload")
 
 
@@ -71,7 +73,7 @@ Event = Delta | Done
 
 @dataclass(slots=True)
 class WholeReply:
-    """All events of a generation in one, for replies that are not streamed."""
+    """All events of a generation joined, for replies that are not streamed."""
 
     done: Done
     content: str = ""
@@ -88,5 +90,5 @@ class WholeReply:
         assert isinstance(done, Done)
         calls = [call for delta in deltas for call in delta.tool_calls] + list(done.tool_calls)
         content, thinking = "".join(d.content for d in deltas), "".join(d.thinking for d in deltas)
-        logprobs = [one for delta in deltas for one in delta.logprobs]
+        logprobs = [logprob for delta in deltas for logprob in delta.logprobs]
         return cls(done, content, thinking, calls, logprobs, [token for delta in deltas for token in delta.tokens])

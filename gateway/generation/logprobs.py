@@ -1,4 +1,4 @@
-"""Log-probabilities on their way from the worker's tokens to the chunks of text that they belong to."""
+"""Log-probabilities, held back until the text of their tokens has come."""
 
 import codecs
 from collections import deque
@@ -10,21 +10,24 @@ from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2
 
 LOWEST = -9999.0
-"""Stands for a probability of zero, whose logarithm JSON cannot tell; OpenAI uses the same number."""
+"""Stands for the logarithm of zero, which JSON cannot write. OpenAI uses the same number."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A token and the characters [start, end) of the reply that it completes."""
+    """A token's log-probability and the characters [start, end) of the reply that the token completes."""
 
     start: int
     end: int
-    told: TokenLogprob
+    logprob: TokenLogprob
 
 
 class LogprobAligner:
-    """Holds back what is told of a token until the token's text has come. Tokens whose text never comes, those of a
-    stop string and the one that ends the reply, are no part of it, and neither is what is told of them."""
+    """Holds back each token's log-probability until the token's text has come.
+
+    The text of a stop string's tokens and of the end token never comes. They are no part of the reply, so their
+    log-probabilities are dropped.
+    """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # places characters as the worker's does
@@ -33,27 +36,27 @@ class LogprobAligner:
         self._received = 0
 
     def feed(self, piece: wire_pb2.TokenPiece) -> tuple[TokenLogprob, ...]:
-        """What belongs to the text that has come up to now."""
-        for told in piece.logprobs:
+        """The log-probabilities of tokens whose text is complete with this piece."""
+        for logprob in piece.logprobs:
             start = self._written
-            self._written += len(self._decoder.decode(told.picked.piece))
-            self._held.append(_Placed(start, self._written, _read(told)))
+            self._written += len(self._decoder.decode(logprob.picked.piece))
+            self._held.append(_Placed(start, self._written, _read(logprob)))
         self._received += len(piece.text)
         return tuple(self._last(piece.finished) if piece.HasField("finished") else self._ready())
 
     def _ready(self) -> Iterable[TokenLogprob]:
         while self._held and self._held[0].end <= self._received:
-            yield self._held.popleft().told
+            yield self._held.popleft().logprob
 
     def _last(self, finished: pb.Finished) -> Iterable[TokenLogprob]:
         is_cut = finished.reason == pb.FINISH_REASON_LENGTH
-        return [placed.told for placed in self._held if is_cut or placed.start < self._received]
+        return [placed.logprob for placed in self._held if is_cut or placed.start < self._received]
 
 
-def _read(told: wire_pb2.TokenLogprob) -> TokenLogprob:
-    picked = _alternative(told.picked)
-    return TokenLogprob(picked.token, picked.piece, picked.logprob, tuple(map(_alternative, told.top)))
+def _read(message: wire_pb2.TokenLogprob) -> TokenLogprob:
+    picked = _alternative(message.picked)
+    return TokenLogprob(picked.token, picked.piece, picked.logprob, tuple(map(_alternative, message.top)))
 
 
-def _alternative(one: wire_pb2.Logprob) -> Alternative:
-    return Alternative(one.piece.decode("utf-8", "replace"), one.piece, max(one.logprob, LOWEST))
+def _alternative(message: wire_pb2.Logprob) -> Alternative:
+    return Alternative(message.piece.decode("utf-8", "replace"), message.piece, max(message.logprob, LOWEST))

@@ -1,4 +1,4 @@
-"""What the scheduler and the worker need to know to run a request."""
+"""Messages to the scheduler and the worker: which model a request needs, and what to do with it."""
 
 from gateway.generation.options import Options
 from gateway.grammar.reply_grammar import ReplyGrammar
@@ -8,7 +8,7 @@ from remuda.v1 import store_pb2, wire_pb2
 
 
 def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
-    """What the scheduler needs to know to load the model."""
+    """The model and how to load it, for the scheduler."""
     return pb.ModelSpec(
         name=bundle.name,
         digest=bundle.digest,
@@ -22,7 +22,7 @@ def model_spec(bundle: store_pb2.Bundle, options: Options) -> pb.ModelSpec:
 
 
 def work_of(resolved: ResolvedRequest, prompt: Prompt, grammar: ReplyGrammar) -> wire_pb2.Work:
-    """What the worker needs to know to run the request."""
+    """The request, for the worker."""
     generation, options = resolved.generation, resolved.options
     return wire_pb2.Work(
         prompt=prompt.tokens,

@@ -19,7 +19,7 @@ MAX_SEED = (1 << 63) - 1
 MAX_FLOAT = 3.0e38
 """Float32's range, a little inside."""
 AUTO = -1
-"""num_gpu: as many layers as fit. Other negative numbers mean the same, and must not make another replica of it."""
+"""num_gpu: as many layers as fit. Other negative numbers mean the same, and must not ask for another replica."""
 MAX_THREADS = 512
 """llama.cpp's own bound (GGML_MAX_N_THREADS)."""
 UNLIMITED_CONTEXTS = 10
@@ -37,15 +37,15 @@ IGNORED = frozenset(
         "logits_all",
     }
 )
-"""Known to Ollama's clients and without effect."""
+"""Options that Ollama's clients send and that have no effect."""
 LOGGED_OPTIONS = 8
 LOGGED_NAME = 64
-"""How many unknown options a warning names, and how many characters of each: the names are the client's words."""
+"""How many unknown options a warning names, and with how many characters: names are the client's words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All options of one request. Names and defaults are Ollama's; mirostat's, which it ignores, llama-server's."""
+    """All options of one request. Names and defaults are Ollama's, those of mirostat llama-server's."""
 
     num_ctx: int = 0
     num_batch: int = 0
@@ -73,7 +73,7 @@ class Options:
     stop: tuple[str, ...] = ()
 
     def load_options(self) -> pb.LoadOptions:
-        """The options that a replica is loaded with. A batch is never larger than a context: it takes memory."""
+        """The options to load a replica with. A batch takes memory, so it is never larger than a context."""
         return pb.LoadOptions(
             num_ctx=self.num_ctx,
             num_batch=min(max(self.num_batch, 0), self.num_ctx),
@@ -103,30 +103,30 @@ class Options:
 
     @property
     def draft_tokens(self) -> int | None:
-        """Tokens that may be drafted for one step; None = the worker's choice."""
+        """Tokens drafted for one step at most; None = the worker's choice."""
         return None if self.draft_num_predict is None else max(self.draft_num_predict, 0)
 
     @property
     def max_tokens(self) -> int:
-        """Tokens that the reply may have at most."""
+        """Tokens of the reply at most."""
         limit = UNLIMITED_CONTEXTS * self.num_ctx
         return min(self.num_predict, limit) if self.num_predict > 0 else limit
 
 
 @dataclass(frozen=True, slots=True)
 class ContextBounds:
-    """What a model and a machine say about num_ctx, in tokens."""
+    """The bounds that model and machine set to num_ctx, in tokens."""
 
     default: int
     trained: int
     """0 = unknown."""
     minimum: int = MIN_CONTEXT
     cells: int = 0
-    """That the KV cache holds for all requests together; 0 = as many as num_ctx asks for."""
+    """Cells of the KV cache for all requests together; 0 = as many as num_ctx asks for."""
 
     def apply(self, num_ctx: int) -> int:
-        wanted = max(num_ctx or self.default, self.minimum)
-        return min(wanted, self.trained or MAX_INT, self.cells or MAX_INT)
+        size = max(num_ctx or self.default, self.minimum)
+        return min(size, self.trained or MAX_INT, self.cells or MAX_INT)
 
 
 def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds: ContextBounds) -> Options:

@@ -1,6 +1,5 @@
-"""What is known about a request once it has ended."""
+"""The record of a request for the log. Whoever runs the request writes it; nobody decides by it."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ LOGGED_ERROR = 1000
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Filled in by whoever knows; times are nanoseconds. `began_ns` is on the monotonic clock."""
+    """Durations are nanoseconds."""
 
     route: str = ""
-    began_ns: int = field(default_factory=time.monotonic_ns)
+    arrived_ns: int = field(default_factory=time.monotonic_ns)
+    """On the monotonic clock."""
     status: int = 0
     id: int = 0
     model: str = ""
@@ -32,40 +32,35 @@ class RequestRecord:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
-    client_stuck: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set where the client is given up: too much of its reply waits for it to be read."""
 
     def fields(self) -> dict[str, Any]:
         """The fields of the log line."""
-        known: dict[str, Any] = {"route": self.route, "status": self.status, "total_ms": _ms(self.elapsed_ns)}
+        total_ns = time.monotonic_ns() - self.arrived_ns
+        fields: dict[str, Any] = {"route": self.route, "status": self.status, "total_ms": _ms(total_ns)}
         if self.error:
-            known["error"] = self.error[:LOGGED_ERROR]
+            fields["error"] = self.error[:LOGGED_ERROR]
         if self.model:
-            known["model"] = self.model[:LOGGED_NAME]
+            fields["model"] = self.model[:LOGGED_NAME]
         if self.model or self.outcome:
-            known["outcome"] = self.outcome
+            fields["outcome"] = self.outcome
         if self.id:
-            known |= {"id": f"{self.id:016x}", "queue_ms": _ms(self.queue_ns), "load_ms": _ms(self.load_ns)}
-            known |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
-            known |= {"prompt_tokens": self.prompt_tokens, "cached_tokens": self.cached_tokens, "tokens": self.tokens}
-        return known
+            fields |= {"id": f"{self.id:016x}", "queue_ms": _ms(self.queue_ns), "load_ms": _ms(self.load_ns)}
+            fields |= {"prefill_ms": _ms(self.prefill_ns), "decode_ms": _ms(self.decode_ns)}
+            fields |= {"prompt_tokens": self.prompt_tokens, "cached_tokens": self.cached_tokens, "tokens": self.tokens}
+        return fields
 
-    def part(self) -> "RequestRecord":
-        """The record of one of several generations that make up this request."""
-        return RequestRecord(self.route, self.began_ns, client_stuck=self.client_stuck)
+    def fail(self, error: str) -> None:
+        """Notes that the request ended with an error."""
+        self.outcome, self.error = "error", error
 
     def join(self, parts: "Sequence[RequestRecord]") -> None:
-        """Takes over what the parts, which ran side by side, tell: their tokens together, the longest of their times,
-        the id of the first."""
+        """Sums up the records of parts that ran side by side: all their tokens, the longest of their times, the id and
+        outcome of the first."""
         self.id, self.outcome = parts[0].id, parts[0].outcome
         for name in ("queue_ns", "load_ns", "prefill_ns", "decode_ns"):
             setattr(self, name, max(getattr(part, name) for part in parts))
         for name in ("prompt_tokens", "cached_tokens", "tokens"):
             setattr(self, name, sum(getattr(part, name) for part in parts))
-
-    @property
-    def elapsed_ns(self) -> int:
-        return time.monotonic_ns() - self.began_ns
 
 
 def _ms(nanoseconds: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Kind(Enum):
-    """What the client asked for; the value is the verb of Ollama's error texts."""
+    """The kind of a request. The value is the verb of Ollama's error texts."""
 
     GENERATE = "generate"
     CHAT = "chat"
@@ -38,7 +38,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One request, as every surface states it. What is unset here has no say in the model's own settings."""
+    """One request, as every surface states it. What is unset leaves the model's own settings."""
 
     kind: Kind
     model: str
@@ -67,7 +67,7 @@ class Generation:
     prompt: str = ""
     """Kind.GENERATE: the prompt; empty = load or unload the model."""
     prompt_tokens: tuple[int, ...] = ()
-    """Kind.GENERATE: the prompt as token ids, in the place of `prompt`; goes with `raw`."""
+    """Kind.GENERATE: the prompt as token ids in place of `prompt`; comes with `raw`."""
     suffix: str = ""
     system: str | None = None
     """Kind.GENERATE: replaces the model's SYSTEM when it is given and not empty."""
@@ -79,5 +79,5 @@ class Generation:
     wants_context: bool = False
     """Kind.GENERATE: whether the reply returns its `context`."""
     wants_tokens: bool = False
-    """Kind.GENERATE: whether the reply tells its token ids; beyond Ollama."""
+    """Kind.GENERATE: whether the reply has its token ids; beyond Ollama."""
     images: tuple[bytes, ...] = ()

@@ -5,11 +5,11 @@ import time
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 NEVER_NS = (1 << 63) - 1
-"""How far ahead Ollama dates the expiry of a model that never expires: about 292 years."""
+"""Ollama dates the expiry of a model that never expires so far ahead: about 292 years."""
 
 
 def utc_time(at_ns: int | None = None) -> str:
-    """RFC 3339 in UTC with up to nine digits of a second; now, if no Unix time is given."""
+    """RFC 3339 in UTC with up to nine digits of a second. `at_ns` is a Unix time; None = now."""
     return _rfc3339(time.time_ns() if at_ns is None else at_ns, datetime.UTC) + "Z"
 
 
@@ -27,7 +27,7 @@ def _rfc3339(at_ns: int, zone: datetime.tzinfo | None) -> str:
 
 
 class Clock:
-    """`created_at` of a stream's chunks: formats the date once a second, not once a token."""
+    """The `created_at` of a stream's chunks. Formats the date once a second, not once a token."""
 
     __slots__ = ("_prefix", "_second")
 

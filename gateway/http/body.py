@@ -1,4 +1,4 @@
-"""Request bodies as Go's decoder reads them: any content type, keys in any case, null for the default."""
+"""Request bodies, read as Go's decoder does: any content type, keys in any case, null for the default."""
 
 import asyncio
 import json
@@ -10,31 +10,35 @@ from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from gateway.errors import invalid, too_large
+from gateway.golang import types as go
 
 Body = TypeVar("Body", bound=BaseModel)
 
 LARGE = 1 << 20
-"""Bytes of a body that are read in a thread: they take more than 10 ms, and what orjson refuses a hundred."""
+"""Bytes from which on a body is parsed in a thread: that takes 10 ms, and a hundred where orjson refuses it."""
+MISSING = "missing request body"
 TOO_LARGE = "http: request body too large"
 _TRAILING = "unexpected content after document"
 
-_GO_TYPES = {
-    "string_type": "string",
-    "bool_type": "bool",
-    "int_type": "int",
-    "int_from_float": "int",
-    "float_type": "float64",
-    "dict_type": "map[string]interface {}",
-    "list_type": "[]interface {}",
-    "tuple_type": "[]interface {}",
+_TARGETS = {
+    "string_type": go.STRING,
+    "bool_type": go.BOOL,
+    "int_type": go.INT,
+    "int_from_float": go.INT,
+    "float_type": go.FLOAT,
+    "dict_type": go.MAP,
+    "list_type": go.LIST,
+    "tuple_type": go.LIST,
 }
+"""By pydantic's name of an error: the Go type of the field that the value does not fit."""
 
 
 class GoObject(BaseModel):
-    """A JSON object read as Go reads it into a struct: strict types, keys in any case, null leaves the default."""
+    """A JSON object as Go reads it into a struct: types are strict, keys have any case, null leaves the default."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, populate_by_name=True)
     go_type: ClassVar[str] = ""
+    """Name of Ollama's struct, for error texts."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,8 +47,8 @@ class GoObject(BaseModel):
             return value
         fields = {(field.alias or name).lower(): field.alias or name for name, field in cls.model_fields.items()}
         items = cast("dict[str, Any]", value).items()
-        named = ((fields.get(key.lower()), item) for key, item in items)
-        return {name: item for name, item in named if name is not None and item is not None}
+        pairs = ((fields.get(key.lower()), item) for key, item in items)
+        return {name: item for name, item in pairs if name is not None and item is not None}
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -59,8 +63,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def parse_json(body: bytes, *, empty: str = "missing request body") -> Any:
-    """The first JSON value of a body. Raises GatewayError with a text like Go's; `empty` is the one for no body."""
+def parse_json(body: bytes, *, empty: str = MISSING) -> Any:
+    """The first JSON value of a body. Raises GatewayError with Go's text, or with `empty` where there is no body."""
     if not body.strip():
         raise invalid(empty)
     try:
@@ -72,6 +76,7 @@ def parse_json(body: bytes, *, empty: str = "missing request body") -> Any:
 
 
 def _parse_first(body: bytes) -> Any:
+    """The slow way: takes what orjson refuses and Go does not. Raises GatewayError."""
     text = body.decode("utf-8", errors="replace")
     start = len(text) - len(text.lstrip())
     try:
@@ -83,7 +88,7 @@ def _parse_first(body: bytes) -> Any:
 
 
 def _without_lone_surrogates(value: Any) -> Any:
-    """Halves of UTF-16 pairs become U+FFFD: no encoder accepts them."""
+    """Replaces halves of UTF-16 pairs by U+FFFD: no encoder accepts them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -95,7 +100,7 @@ def _without_lone_surrogates(value: Any) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    """Python's decoder knows NaN and Infinity; JSON does not."""
+    """Refuses NaN and Infinity, which Python's decoder takes and JSON does not have."""
     raise invalid(f"invalid character {name.lstrip('-')[0]!r} looking for beginning of value")
 
 
@@ -109,16 +114,16 @@ def _go_syntax_error(text: str, position: int) -> str:
     return f"invalid character {rest[0]!r} looking for beginning of value"
 
 
-async def read_object(model: type[Body], request: Request, limit: int, *, empty: str = "missing request body") -> Body:
-    """The body of a request as `model`. Raises GatewayError: 413 beyond `limit` bytes, 400 with a text like Go's."""
+async def read_object(model: type[Body], request: Request, limit: int, *, empty: str = MISSING) -> Body:
+    """The body of a request as `model`. Raises GatewayError: TOO_LARGE beyond `limit` bytes, INVALID with Go's text."""
     body = await read_body(request, limit)
     if len(body) <= LARGE:
         return parse_object(model, body, empty=empty)
     return await asyncio.to_thread(parse_object, model, body, empty=empty)
 
 
-def parse_object(model: type[Body], body: bytes, *, empty: str = "missing request body") -> Body:
-    """A body as `model`. Raises GatewayError with a text like Go's."""
+def parse_object(model: type[Body], body: bytes, *, empty: str = MISSING) -> Body:
+    """A body as `model`. Raises GatewayError with Go's text."""
     value = parse_json(body, empty=empty)
     try:
         return model.model_validate({} if value is None else value)
@@ -130,23 +135,7 @@ def _go_type_error(model: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
     path = ".".join(part for part in error["loc"] if isinstance(part, str))
-    target = _GO_TYPES.get(error["type"], "struct")
+    target = _TARGETS.get(error["type"], "struct")
     name = getattr(model, "go_type", "") or model.__name__
     field = f"Go struct field {name}.{path} of type {target}" if path else f"Go value of type api.{name}"
-    return f"json: cannot unmarshal {_go_kind(error['input'])} into {field}"
-
-
-def _go_kind(value: Any) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case None:
-            return "null"
-        case _:
-            return "object"
+    return f"json: cannot unmarshal {go.json_kind(error['input'])} into {field}"

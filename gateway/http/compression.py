@@ -1,4 +1,4 @@
-"""Compressed request bodies, which Ollama takes on a few routes (http-api 1.6)."""
+"""Compressed request bodies, which Ollama accepts on a few routes (http-api 1.6)."""
 
 import asyncio
 import io
@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import NATIVE_JSON, GatewayError, invalid, native_error
-from gateway.golang.json import encode
+from gateway.errors import GatewayError, invalid
 from gateway.http.body import TOO_LARGE, read_body
+from gateway.http.dialect import ErrorDialect
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,19 +20,20 @@ else:
 
 ROUTES = frozenset(f"/v1/{name}" for name in ("chat/completions", "completions", "embeddings", "responses", "messages"))
 MAX_WINDOW_LOG = 23
-"""A compressed body may look back 8 MiB at most, as in Ollama: the decoder keeps as much."""
+"""A compressed body may refer back 8 MiB at most, as in Ollama: the decoder keeps that much."""
 OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
 PART = 1 << 20
-"""Bytes that are decompressed at once."""
+"""Bytes decompressed at once."""
 
 
 class CompressedBodies:
-    """ASGI middleware: bodies in zstd reach the application as they were. One that does not decompress, or to more than
-    `limit` bytes, is a 400 in the shape of `/api`, as Ollama answers on all routes."""
+    """ASGI middleware: decompresses bodies in zstd. A body that does not decompress, or to more than `limit` bytes, is
+    a 400 in `dialect`: as in Ollama, the same on all routes."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, dialect: ErrorDialect) -> None:
         self._app = app
         self._limit = limit
+        self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _is_compressed(scope):
@@ -42,7 +43,8 @@ class CompressedBodies:
             compressed = await read_body(Request(scope, receive), self._limit)
             body = await asyncio.to_thread(decompress, compressed, self._limit)
         except GatewayError as error:
-            await Response(encode(native_error(error)), 400, media_type=NATIVE_JSON)(scope, receive, send)
+            refusal = Response(self._dialect.encode(error), 400, media_type=self._dialect.content_type)
+            await refusal(scope, receive, send)
             return
         await self._app(scope, _after(body, receive), send)
 
@@ -68,7 +70,7 @@ def _is_compressed(scope: Scope) -> bool:
 
 
 def _after(body: bytes, receive: Receive) -> Receive:
-    """`receive` of an application that has not got its body yet."""
+    """A `receive` that gives `body` first."""
     messages: list[Message] = [{"type": "http.request", "body": body}]
 
     async def receive_decompressed() -> Message:

@@ -1,6 +1,8 @@
-"""uvicorn's HTTP protocol with two things that it lacks: a limit on the head of a request (request line and headers),
-without which one endless header fills the memory of a gateway and stalls it; and a way for the application to end a
-connection without waiting for a client that does not read."""
+"""uvicorn's HTTP protocol with a limit on the head of a request, and with a way for the application to hang up.
+
+Without the limit one endless header fills a gateway's memory and stalls it. Without the way to hang up a connection
+waits for a client that does not read.
+"""
 
 from typing import Any, cast
 
@@ -8,16 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _HttpTool
 
 HANG_UP = "remuda.hang_up"
 """The ASGI extension whose `call` ends the connection."""
-HttpToolsProtocol: Any = _HttpToolsProtocol  # its types are only partly known
+HttpToolsProtocol: Any = _HttpToolsProtocol  # its annotations are incomplete
 
 
 def bounded_protocol(max_head: int) -> type[Any]:
-    """The protocol class for heads of about `max_head` bytes at most; a longer one is answered with 400 and the end of
-    the connection."""
+    """The protocol class for heads (request line and headers) of about `max_head` bytes at most. A longer one gets
+    status 400, and its connection ends."""
 
     class BoundedProtocol(HttpToolsProtocol):
         _head: int | None = 0
-        """Bytes of the unfinished head so far, with what was read in one go after it; None = in a body."""
+        """Bytes of the unfinished head so far, and of what the same read brought after it. None = in a body."""
 
         def on_message_begin(self) -> None:
             self._head = 0

@@ -1,4 +1,4 @@
-"""Which web pages may call: CORS (http-api 1.4)."""
+"""CORS: which web pages may call (http-api 1.4)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.responses import send_empty
+from gateway.http.replies import send_empty
 
 MAX_AGE_S = 43200
 METHODS = "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"
@@ -45,7 +45,7 @@ DEFAULT_ORIGINS = (
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The origins that may call; an entry may have one `*`."""
+    """The origins that may call. An entry may have one `*`."""
 
     patterns: tuple[tuple[str, str | None], ...]
     """Beginning and end around the `*`; the end is None where there is no `*`."""
@@ -53,7 +53,7 @@ class Origins:
 
     @classmethod
     def of(cls, configured: Iterable[str]) -> "Origins":
-        """`configured` (OLLAMA_ORIGINS) and Ollama's defaults. Raises ValueError for an entry that can be no origin."""
+        """Ollama's defaults and the `configured` ones (OLLAMA_ORIGINS). Raises ValueError for an unusable entry."""
         entries = [entry.lower() for entry in (*configured, *DEFAULT_ORIGINS)]
         for entry in entries:
             if "*" not in entry and "://" not in entry:
@@ -75,7 +75,7 @@ def _matches(origin: str, head: str, tail: str | None) -> bool:
 
 
 class CrossOrigin:
-    """ASGI middleware: refuses foreign origins, answers preflights, marks what is allowed."""
+    """ASGI middleware: refuses foreign origins, answers preflights, and marks replies to allowed ones."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app

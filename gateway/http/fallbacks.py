@@ -1,4 +1,4 @@
-"""What routing itself answers: plain 404 and 405, and redirects to the path that was meant (http-api 1.1)."""
+"""Replies to requests without a route: plain 404 and 405, and redirects to the path that was meant (http-api 1.1)."""
 
 import posixpath
 from urllib.parse import quote
@@ -6,11 +6,11 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import plain_error
+_TEXTS = {404: "404 page not found", 405: "405 method not allowed"}
 
 
 def install_fallbacks(app: FastAPI) -> None:
@@ -21,14 +21,14 @@ def install_fallbacks(app: FastAPI) -> None:
 
 
 class Fallback:
-    """ASGI app for paths without a route."""
+    """The ASGI app for paths without a route."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         meant = next((path for path in _alternatives(scope["path"]) if self._exists(path, scope)), None)
-        await (plain_error(404) if meant is None else _redirect(scope, meant))(scope, receive, send)
+        await (_plain(404) if meant is None else _redirect(scope, meant))(scope, receive, send)
 
     def _exists(self, path: str, scope: Scope) -> bool:
         if path == scope["path"]:
@@ -51,6 +51,8 @@ def _redirect(scope: Scope, path: str) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, HTTPException)
-    return (
-        plain_error(error.status_code) if error.status_code in (404, 405) else Response(status_code=error.status_code)
-    )
+    return _plain(error.status_code) if error.status_code in _TEXTS else Response(status_code=error.status_code)
+
+
+def _plain(status: int) -> Response:
+    return PlainTextResponse(_TEXTS[status], status)

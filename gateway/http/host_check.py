@@ -7,16 +7,16 @@ import psutil
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.http.responses import send_empty
+from gateway.http.replies import send_empty
 
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
 
 
 class HostCheck:
-    """ASGI middleware: a browser that was lured to a foreign name for this address gets 403."""
+    """ASGI middleware: answers 403 to a browser that a foreign name has led to this address."""
 
     def __init__(self, app: ASGIApp, listening: str) -> None:
-        """`listening`: the host of OLLAMA_HOST; the check is for servers on the loopback address alone."""
+        """`listening` is the host of OLLAMA_HOST. Only servers on the loopback address check."""
         self._app = app
         self._active = is_loopback(listening)
         self._names = {"", "localhost", socket.gethostname().lower()}
@@ -44,7 +44,7 @@ class HostCheck:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server bound to `host` is reached from this machine alone."""
+    """Whether only this machine can reach a server bound to `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tool definitions as Ollama keeps them: of a JSON schema only these parts reach a template."""
+"""Tool definitions as Ollama keeps them: only these parts of a JSON schema reach a template."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,8 +50,10 @@ class ToolParameters(GoObject):
             parts["items"] = self.items
         if self.required:
             parts["required"] = self.required
-        named = self.properties
-        parts["properties"] = None if named is None else {name: value.schema_object() for name, value in named.items()}
+        if self.properties is None:
+            parts["properties"] = None
+        else:
+            parts["properties"] = {name: value.schema_object() for name, value in self.properties.items()}
         return parts
 
 
@@ -68,7 +70,7 @@ class ToolFunction(GoObject):
 
 
 class Tool(GoObject):
-    """A tool definition, in Ollama's API and in OpenAI's."""
+    """A tool definition of Ollama's API and of OpenAI's."""
 
     type: str = ""
     items: Any = None

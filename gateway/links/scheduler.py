@@ -1,4 +1,4 @@
-"""The gateway's client of the scheduler: requests, loads, unloads, residents, and the devices there are."""
+"""The gateway's client of the scheduler: requests, loads, unloads, residents, and the devices that it reports."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import grpc
 import grpc.aio
 
 from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
-from gateway.generation.logprobs import LogprobAligner
-from gateway.links.submission import SCHEDULER_AWAY, Submission, new_request_id
-from gateway.links.token_stream import TokenStream
+from gateway.links.attempts import SCHEDULER_AWAY
+from gateway.links.submission import Submission, new_request_id
+from gateway.links.token_stream import TokenStream, UnreadLimit
 from remuda.devices import is_gpu
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings, context_tier
 from remuda.v1 import serving_pb2 as pb
@@ -18,9 +18,8 @@ from remuda.v1 import serving_pb2_grpc, wire_pb2
 
 log = get_logger()
 
-
 WATCH_PAUSE_S = 0.5
-"""Between two attempts to follow the scheduler's state; only the default context length depends on it."""
+"""Between two attempts to watch the scheduler. Only the default context length depends on it."""
 
 
 class SchedulerLink:
@@ -32,10 +31,16 @@ class SchedulerLink:
         self._tokens = tokens
         self._settings = settings
         self._devices: list[pb.Device] = []
-        self._devices_known = asyncio.Event()
+        self._has_devices = asyncio.Event()
 
-    def submission(self, spec: pb.ModelSpec, keep_alive_ns: int | None, work: wire_pb2.Work) -> Submission:
-        """A request that runs when its batches are read."""
+    def submission(
+        self,
+        spec: pb.ModelSpec,
+        keep_alive_ns: int | None,
+        work: wire_pb2.Work,
+        unread_limit: UnreadLimit | None = None,
+    ) -> Submission:
+        """A request that runs once its outputs are read."""
         request = pb.SubmitRequest(
             request_id=new_request_id(),
             model=spec,
@@ -43,11 +48,11 @@ class SchedulerLink:
             gateway=self._tokens.endpoint,
             work=work.SerializeToString(),
         )
-        aligner = LogprobAligner() if work.HasField("logprobs") else None
-        return Submission(self._channel, self._tokens, self._settings, request, aligner)
+        return Submission(self._channel, self._tokens, self._settings, request, unread_limit)
 
     async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
-        """Makes the model resident. Raises GatewayError: 503 where the queue is full, 500 where it cannot be loaded."""
+        """Makes the model resident. Raises GatewayError: BUSY where the queue is full, UNAVAILABLE without a scheduler,
+        INTERNAL where the model cannot be loaded."""
         request = pb.LoadRequest(model=spec, keep_alive=pb.KeepAlive(ns=keep_alive_ns))
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -74,18 +79,18 @@ class SchedulerLink:
         return list(reply.residents)
 
     async def default_context(self) -> int:
-        """The default num_ctx in tokens: the setting, or by the GPU memory of the devices."""
+        """The default num_ctx in tokens: the setting, or else by the memory of the GPUs."""
         if self._settings.context_length:
             return self._settings.context_length
         try:
-            async with asyncio.timeout(self._settings.device_timeout_ns / NANOSECONDS["s"]):
-                await self._devices_known.wait()
+            async with asyncio.timeout(seconds(self._settings.device_timeout_ns)):
+                await self._has_devices.wait()
         except TimeoutError:
             log.warning("no devices are known yet; the smallest default context is used")
         return context_tier(sum(device.memory_total for device in self._devices if is_gpu(device.id)))
 
     async def watch(self) -> None:
-        """Follows the scheduler's state until cancelled; survives its restarts."""
+        """Watches the scheduler until cancelled, over its restarts."""
         while True:
             try:
                 async for state in self._stub.Watch(pb.WatchRequest(), wait_for_ready=True):
@@ -97,11 +102,11 @@ class SchedulerLink:
     def _see(self, state: pb.SchedulerState) -> None:
         if state.devices:
             self._devices = list(state.devices)
-            self._devices_known.set()
+            self._has_devices.set()
 
     @property
     def _timeout_s(self) -> float:
-        return self._settings.submit_timeout_ns / NANOSECONDS["s"]
+        return seconds(self._settings.submit_timeout_ns)
 
 
 def _load_error(error: grpc.aio.AioRpcError) -> GatewayError:

@@ -1,4 +1,4 @@
-"""The gateway's client of the store. Models that were served once are served on while the store is away."""
+"""The gateway's client of the store. While the store is away, it remembers the models that it resolved before."""
 
 from collections import OrderedDict
 from typing import NoReturn
@@ -8,7 +8,7 @@ import grpc.aio
 
 from gateway.errors import internal, invalid, not_found, unavailable
 from gateway.links.model_names import local_name
-from remuda.durations import NANOSECONDS
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import store_pb2, store_pb2_grpc
@@ -16,12 +16,11 @@ from remuda.v1 import store_pb2, store_pb2_grpc
 log = get_logger()
 
 REMEMBERED = 256
-"""Bundles kept for the time that the store is away; one is a few kilobytes."""
-
+"""Bundles kept at most. One is a few kilobytes."""
 
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 PATIENCE_S = 1.0
-"""How long a store that hangs may hold up a request for a model whose bundle is remembered; it answers within 1 ms."""
+"""How long a store that hangs may hold up a request whose bundle is remembered. A healthy one answers within 1 ms."""
 
 
 class StoreLink:
@@ -29,33 +28,32 @@ class StoreLink:
 
     def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
         self._stub = store_pb2_grpc.StoreStub(channel)
-        self._timeout_s = settings.submit_timeout_ns / NANOSECONDS["s"]
+        self._timeout_s = seconds(settings.submit_timeout_ns)
         self._remembered: OrderedDict[str, store_pb2.Bundle] = OrderedDict()
 
     async def resolve(self, name: str) -> store_pb2.Bundle:
         """The model that the client calls `name`. Raises GatewayError with the texts of generate and chat."""
-        wanted = local_name(name)
-        remembered = self._remembered.get(wanted)
+        key = local_name(name)
+        remembered = self._remembered.get(key)
         timeout_s = self._timeout_s if remembered is None else min(self._timeout_s, PATIENCE_S)
         try:
-            request = store_pb2.ResolveRequest(name=wanted)
+            request = store_pb2.ResolveRequest(name=key)
             bundle = await self._stub.Resolve(request, timeout=timeout_s, wait_for_ready=remembered is None)
         except grpc.aio.AioRpcError as error:
             if error.code() in AWAY and remembered is not None:
                 return remembered
             _raise_api_error(error, f"model '{name}' not found")
-        self._remember(wanted, bundle)
+        self._remember(key, bundle)
         return bundle
 
     async def show(self, name: str, *, verbose: bool) -> store_pb2.ShowReply:
-        """What `/api/show` tells. Raises GatewayError with its texts."""
-        wanted = local_name(name)
-        tagged = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+        """The reply to `/api/show`. Raises GatewayError with its texts."""
+        full_name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
         try:
-            request = store_pb2.ShowRequest(name=wanted, verbose=verbose)
+            request = store_pb2.ShowRequest(name=local_name(name), verbose=verbose)
             return await self._stub.Show(request, timeout=self._timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            _raise_api_error(error, f"model '{tagged}' not found")
+            _raise_api_error(error, f"model '{full_name}' not found")
 
     async def models(self) -> list[store_pb2.ModelSummary]:
         """All installed models, newest first."""

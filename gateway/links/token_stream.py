@@ -1,7 +1,7 @@
-"""Token frames from the workers, dealt out to the requests they belong to.
+"""Token frames from the workers, dealt out to the inboxes of their requests.
 
-This path runs for every token of every stream. So the socket is read without asyncio's help when its descriptor turns
-readable, and a request that is not quick enough finds all its pieces at once.
+This path runs for every token of every stream. So it reads the socket itself, without asyncio's streams, whenever the
+socket's descriptor turns readable. A reader that is slow finds all its pieces at once.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from remuda.zeromq import bind_private
 log = get_logger()
 
 FRAMES_AT_ONCE = 64
-"""Frames read before other tasks of the loop get their turn."""
+"""Frames read in one go, before other tasks of the loop get their turn."""
 
 
 class SubmitBroken:
-    """The Submit call broke off; what is still to come comes over ZeroMQ alone."""
+    """The Submit call broke off: from now on the inbox gets token pieces alone."""
 
 
 Item: TypeAlias = wire.TokenPiece | pb.RequestEvent | SubmitBroken | Exception
@@ -34,15 +34,16 @@ Item: TypeAlias = wire.TokenPiece | pb.RequestEvent | SubmitBroken | Exception
 
 @dataclass(frozen=True, slots=True)
 class UnreadLimit:
-    """What happens when more than `size` bytes of pieces wait for their reader: `exceeded` is called, and the inbox
-    holds nothing more. Its reader must end."""
+    """How much may wait for a slow reader."""
 
     size: int
+    """Bytes of pieces in the inbox."""
     exceeded: Callable[[], None]
+    """Called when there are more. The inbox drops what it holds, and its reader must end."""
 
 
 class Inbox:
-    """What arrives for one request, from ZeroMQ and from gRPC, in the order of arrival. One reader."""
+    """All that arrives for one request, from ZeroMQ and from gRPC, in the order of arrival. It has one reader."""
 
     __slots__ = ("_items", "_limit", "_reader", "_unread", "attempt", "has_output")
 
@@ -55,7 +56,7 @@ class Inbox:
         self._unread = 0
 
     def put_piece(self, piece: wire.TokenPiece) -> None:
-        """Takes a piece of the reply. It is only measured where its reader is behind already."""
+        """Adds a piece of the reply. Its size counts only where the reader is behind already."""
         self.has_output = True
         if self._limit is not None and self._items:
             self._unread += piece.ByteSize()
@@ -71,7 +72,7 @@ class Inbox:
             self._reader.set_result(None)
 
     async def take(self) -> list[Item]:
-        """All that is there; waits until there is something."""
+        """All items so far. Waits for the first one."""
         if not self._items:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
@@ -95,7 +96,7 @@ class TokenStream:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
-        """Binds (the socket file gets mode 0600) and reads from now on; needs a running loop."""
+        """Binds the socket (its file gets mode 0600) and begins to read. Needs a running loop."""
         bind_private(self._socket, self.endpoint)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._read)
@@ -111,7 +112,7 @@ class TokenStream:
 
     @contextlib.contextmanager
     def inbox(self, request_id: int, limit: UnreadLimit | None = None) -> Generator[Inbox]:
-        """An inbox that gets the pieces of `request_id` while it is open."""
+        """An inbox for the pieces of `request_id` while the context is open."""
         inbox = self._inboxes[request_id] = Inbox(limit)
         try:
             yield inbox
@@ -123,7 +124,7 @@ class TokenStream:
         return cast(int, self._socket.getsockopt(zmq.FD))
 
     def _read(self) -> None:
-        """Reads until there is nothing more: ZeroMQ's descriptor signals edges, not levels."""
+        """Reads all frames there are: ZeroMQ's descriptor signals edges, not levels."""
         if self._loop is None:
             return
         for _ in range(FRAMES_AT_ONCE):

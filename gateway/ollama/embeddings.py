@@ -1,7 +1,7 @@
 """Ollama's `/api/embed` and the older `/api/embeddings` (http-api 6)."""
 
 from functools import partial
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter
 from pydantic import BeforeValidator, Field
@@ -13,16 +13,16 @@ from gateway.embedding.vectors import vector_json, vectors_json
 from gateway.errors import ErrorKind, invalid, not_found
 from gateway.golang.json import encode
 from gateway.http.body import GoObject, read_object
+from gateway.http.dialect import route_class
+from gateway.http.embedding_input import NO_MODEL, input_texts
 from gateway.http.embedding_response import EmbeddingResponse
-from gateway.http.responses import JSON
+from gateway.http.replies import JSON
+from gateway.ollama.errors import OLLAMA_ERRORS
 from gateway.ollama.field_types import parse_keep_alive
-
-NO_MODEL = "model '' not found"
-INVALID_INPUT = "invalid input type"
 
 
 class EmbedBase(GoObject):
-    """What both bodies have in common."""
+    """The fields that both bodies have."""
 
     model: str = ""
     options: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -69,9 +69,9 @@ class EmbeddingsBody(EmbedBase):
         )
 
 
-def native_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
-    """Both routes; `max_body` is in bytes."""
-    router = APIRouter(prefix="/api")
+def ollama_embedding_router(embeddings: Embeddings, max_body: int) -> APIRouter:
+    """Both routes. `max_body` is in bytes."""
+    router = APIRouter(prefix="/api", route_class=route_class(OLLAMA_ERRORS))
 
     @router.post("/embed")
     async def embed(request: Request) -> Response:
@@ -86,16 +86,6 @@ def native_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
     return router
 
 
-def input_texts(value: Any) -> tuple[str, ...]:
-    """`input`: a text or a list of texts; nothing, or an empty text alone, is none. Raises GatewayError."""
-    if value is None or value == "":
-        return ()
-    texts = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
-        raise invalid(INVALID_INPUT)
-    return tuple(texts)
-
-
 def write_embed(model: str, reply: EmbeddingReply) -> bytes:
     """The reply of `/api/embed`."""
     counts = {
@@ -103,8 +93,8 @@ def write_embed(model: str, reply: EmbeddingReply) -> bytes:
         "load_duration": reply.load_ns,
         "prompt_eval_count": reply.prompt_eval_count,
     }
-    told = b"".join(b',"%b":%d' % (name.encode(), count) for name, count in counts.items() if count)
-    return b'{"model":%b,"embeddings":%b%b}' % (encode(model), vectors_json(reply.vectors), told)
+    tail = b"".join(b',"%b":%d' % (name.encode(), count) for name, count in counts.items() if count)
+    return b'{"model":%b,"embeddings":%b%b}' % (encode(model), vectors_json(reply.vectors), tail)
 
 
 def write_embedding(reply: EmbeddingReply) -> bytes:

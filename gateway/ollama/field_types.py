@@ -1,17 +1,17 @@
-"""How `keep_alive`, `think` and images are written in a body (http-api 9.1 to 9.4)."""
+"""The values of `keep_alive`, `think` and `images` in a body (http-api 9.1 to 9.4)."""
 
 import base64
 import binascii
 import re
 from typing import Any
 
+from gateway.golang.types import type_name
 from remuda.durations import FOREVER, NANOSECONDS, parse_duration
 
 THINK_LEVELS = ("high", "medium", "low", "max")
 LONGEST_KEEP_ALIVE = 290 * 365 * 24 * NANOSECONDS["h"]
 """290 years in nanoseconds: nearly all that an int64 holds."""
 
-_GO_KINDS = {bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\r\n]")
 
 
@@ -21,7 +21,7 @@ def parse_keep_alive(value: Any) -> int | None:
         case None:
             return None
         case bool() | dict() | list():
-            raise ValueError(f"Unsupported type: '{_GO_KINDS[type(value)]}'")  # type: ignore[index]
+            raise ValueError(f"Unsupported type: '{type_name(value)}'")
         case int() | float():
             return FOREVER if value < 0 else int(min(value * NANOSECONDS["s"], LONGEST_KEEP_ALIVE))
         case _:
@@ -42,8 +42,8 @@ def parse_think(value: Any) -> bool | str | None:
 def decode_image(text: str) -> bytes:
     """The file in standard, padded base64. Raises ValueError with Go's text."""
     data = text.encode()
-    if wrong := _NOT_BASE64.search(data.rstrip(b"=")):
-        raise ValueError(f"illegal base64 data at input byte {wrong.start()}")
+    if mistake := _NOT_BASE64.search(data.rstrip(b"=")):
+        raise ValueError(f"illegal base64 data at input byte {mistake.start()}")
     try:
         return base64.b64decode(data)
     except binascii.Error:

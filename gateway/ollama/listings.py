@@ -15,7 +15,7 @@ LAST_NS = 253_402_300_799 * NANOSECONDS_PER_SECOND
 
 
 def details(message: store_pb2.Details, *, lengths: bool = True) -> dict[str, Any]:
-    """The `details` object. Lengths are in tokens and dimensions, and left out where unknown."""
+    """The `details` object. `context_length` (tokens) and `embedding_length` are left out where unknown."""
     fields: dict[str, Any] = {
         "parent_model": message.parent_model,
         "format": message.format,
@@ -46,9 +46,9 @@ def tag(model: store_pb2.ModelSummary) -> dict[str, Any]:
 
 
 def running(residents: Iterable[pb.Resident]) -> list[dict[str, Any]]:
-    """The loaded models, those that expire last first."""
-    shown = [resident for resident in residents if resident.state != "draining"]
-    return [_resident(resident) for resident in sorted(shown, key=_expiry_ns, reverse=True)]
+    """The loaded models, those that expire last first. Models that drain are not listed."""
+    residents = [resident for resident in residents if resident.state != "draining"]
+    return [_resident(resident) for resident in sorted(residents, key=_expiry_ns, reverse=True)]
 
 
 def _resident(resident: pb.Resident) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _expiry_ns(resident: pb.Resident) -> int:
     return min(time.time_ns() + NEVER_NS, LAST_NS)
 
 
-def shown(reply: store_pb2.ShowReply, *, system: str) -> dict[str, Any]:
-    """The answer of `/api/show`; `system` replaces the model's own."""
+def model_description(reply: store_pb2.ShowReply, *, system: str) -> dict[str, Any]:
+    """The reply to `/api/show`. `system` replaces the model's own."""
     bundle = reply.bundle
     optional: dict[str, Any] = {
         "license": "\n".join(reply.licenses),

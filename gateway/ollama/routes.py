@@ -1,4 +1,4 @@
-"""Ollama's routes."""
+"""Ollama's own routes, except those of embeddings."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,19 +8,24 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from gateway.errors import invalid, not_implemented
-from gateway.generation.pipeline import Serving
 from gateway.golang.json import encode
 from gateway.http.body import read_object
-from gateway.http.responses import JSON, GenerationResponse
+from gateway.http.dialect import route_class
+from gateway.http.generation_response import GenerationResponse, Generator
+from gateway.http.replies import JSON
+from gateway.links.scheduler import SchedulerLink
+from gateway.links.store import StoreLink
 from gateway.ollama import listings
-from gateway.ollama.schema import ChatRequest, GenerateRequest, ShowRequest
+from gateway.ollama.errors import OLLAMA_ERRORS
+from gateway.ollama.requests import ChatRequest, GenerateRequest, ShowRequest
 from gateway.ollama.writers import ChatWriter, GenerateWriter
 from remuda.settings import Settings
 
 OLLAMA_API_VERSION = "0.18.0"
-"""The Ollama release whose interface this is: clients compare it to decide which features to use."""
+"""The Ollama release whose interface this is. Clients choose their features by it."""
 
 COPILOT_AGENT = "GitHubCopilotChat/"
+"""Its user agent begins so. For it, `/api/show` repeats the model's name as `general.basename`."""
 
 LATER = (
     ("POST", "/api/create", "creating models is"),
@@ -37,21 +42,21 @@ LATER = (
     ("POST", "/api/experimental/web_fetch", "web fetch is"),
     ("GET", "/api/experimental/model-recommendations", "model recommendations are"),
 )
-"""Routes of Ollama that Remuda does not serve yet."""
+"""Routes of Ollama that Remuda does not serve yet: method, path, and how the sentence of their error begins."""
 
 
-def native_router(serving: Serving, settings: Settings) -> APIRouter:
-    """All of Ollama's own routes."""
-    router = APIRouter()
-    _add_information(router, serving)
-    _add_show(router, serving, settings)
-    _add_generation(router, serving, settings)
+def ollama_router(generator: Generator, store: StoreLink, scheduler: SchedulerLink, settings: Settings) -> APIRouter:
+    """All routes of this file."""
+    router = APIRouter(route_class=route_class(OLLAMA_ERRORS))
+    _add_information(router, store, scheduler)
+    _add_show(router, store, settings)
+    _add_generation(router, generator, settings.max_body)
     for method, path, what in LATER:
         router.add_api_route(path, _later(what), methods=[method])
     return router
 
 
-def _add_information(router: APIRouter, serving: Serving) -> None:
+def _add_information(router: APIRouter, store: StoreLink, scheduler: SchedulerLink) -> None:
     @router.api_route("/", methods=["GET", "HEAD"])
     async def root() -> Response:
         return PlainTextResponse("Ollama is running")
@@ -66,37 +71,37 @@ def _add_information(router: APIRouter, serving: Serving) -> None:
 
     @router.api_route("/api/tags", methods=["GET", "HEAD"])
     async def tags() -> Response:
-        return _json({"models": [listings.tag(model) for model in await serving.store.models()]})
+        return _json({"models": [listings.tag(model) for model in await store.models()]})
 
     @router.get("/api/ps")
     async def ps() -> Response:
-        return _json({"models": listings.running(await serving.scheduler.residents())})
+        return _json({"models": listings.running(await scheduler.residents())})
 
 
-def _add_show(router: APIRouter, serving: Serving, settings: Settings) -> None:
+def _add_show(router: APIRouter, store: StoreLink, settings: Settings) -> None:
     @router.post("/api/show")
     async def show(request: Request) -> Response:
         body = await read_object(ShowRequest, request, settings.max_body)
         name = body.model or body.name
         if not name.strip():
             raise invalid("model is required")
-        reply = await serving.store.show(name, verbose=body.verbose)
-        answer = listings.shown(reply, system=body.system)
+        reply = await store.show(name, verbose=body.verbose)
+        answer = listings.model_description(reply, system=body.system)
         if request.headers.get("user-agent", "").startswith(COPILOT_AGENT):
             answer["model_info"]["general.basename"] = name
         return _json(answer)
 
 
-def _add_generation(router: APIRouter, serving: Serving, settings: Settings) -> None:
+def _add_generation(router: APIRouter, generator: Generator, max_body: int) -> None:
     @router.post("/api/generate")
     async def generate(request: Request) -> Response:
-        body = await read_object(GenerateRequest, request, settings.max_body)
-        return GenerationResponse(serving, body.generation(), GenerateWriter(body.model), stream=body.stream)
+        body = await read_object(GenerateRequest, request, max_body)
+        return GenerationResponse(generator, body.generation(), GenerateWriter(body.model), stream=body.stream)
 
     @router.post("/api/chat")
     async def chat(request: Request) -> Response:
-        body = await read_object(ChatRequest, request, settings.max_body)
-        return GenerationResponse(serving, body.generation(), ChatWriter(body.model), stream=body.stream)
+        body = await read_object(ChatRequest, request, max_body)
+        return GenerationResponse(generator, body.generation(), ChatWriter(body.model), stream=body.stream)
 
 
 def _later(what: str) -> Callable[[], Awaitable[Response]]:

@@ -1,23 +1,23 @@
-"""Ollama's response objects, streamed as NDJSON or whole. What is the same in all chunks is encoded once."""
+"""Ollama's replies to generate and chat, streamed as NDJSON or whole. The common head of chunks is encoded once."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from gateway.errors import GatewayError, error_body
+from gateway.errors import GatewayError
 from gateway.generation.events import Delta, Done, WholeReply
 from gateway.generation.request import ToolCall
-from gateway.golang.json import encode, escape_html, sorted_maps
+from gateway.golang.json import encode, encode_text, sorted_maps
 from gateway.golang.times import Clock, utc_time
+from gateway.http.debug_info import debug_info
 from gateway.http.logprobs import logprob_objects
-from gateway.http.responses import JSON
+from gateway.http.replies import JSON
+from gateway.ollama.errors import OLLAMA_ERRORS
 
 NDJSON = "application/x-ndjson"
 
 
-class NativeWriter:
-    """What `/api/generate` and `/api/chat` have in common (`gateway.http.responses.EventWriter`)."""
+class OllamaWriter:
+    """The common part of both writers (`gateway.http.event_writer.EventWriter`)."""
 
     stream_type = NDJSON
     json_type = JSON
@@ -29,14 +29,14 @@ class NativeWriter:
         self._head = b'{"model":%b,"created_at":"' % encode(model)
 
     def error(self, error: GatewayError) -> bytes:
-        return error_body("/api/", error) + b"\n"
+        return OLLAMA_ERRORS.encode(error) + b"\n"
 
     def _begin(self) -> bytes:
         """The beginning of a chunk, up to the field after `created_at`."""
         return self._head + self._clock.now().encode() + b'",'
 
 
-class GenerateWriter(NativeWriter):
+class GenerateWriter(OllamaWriter):
     """Writes `/api/generate`."""
 
     def delta(self, event: Delta) -> bytes:
@@ -68,7 +68,7 @@ class GenerateWriter(NativeWriter):
         )
 
 
-class ChatWriter(NativeWriter):
+class ChatWriter(OllamaWriter):
     """Writes `/api/chat`."""
 
     def delta(self, event: Delta) -> bytes:
@@ -93,13 +93,8 @@ class ChatWriter(NativeWriter):
         return encode(head | ending(done) | debug_info(done) | logprobs | metrics(done))
 
 
-def encode_text(text: str) -> bytes:
-    """A JSON string with Go's escapes."""
-    return escape_html(orjson.dumps(text))
-
-
 def tool_calls(calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
-    """Calls in Ollama's form: arguments are objects, sorted below the top level."""
+    """Calls in Ollama's form: arguments are an object, with keys sorted below its top level."""
     return [
         _present(id=call.id)
         | {
@@ -114,12 +109,12 @@ def tool_calls(calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
 
 
 def ending(done: Done) -> dict[str, Any]:
-    """`done` and its reason. A rendered prompt is no reply, so nothing is done."""
+    """The fields `done` and `done_reason`. A rendered prompt is no reply, so nothing is done."""
     return {"done": done.rendered is None} | _present(done_reason=done.reason)
 
 
 def metrics(done: Done) -> dict[str, Any]:
-    """Counts and durations (nanoseconds); zeros are left out."""
+    """Counts and durations (nanoseconds), without zeros."""
     return _present(
         total_duration=done.total_ns,
         load_duration=done.load_ns,
@@ -130,15 +125,8 @@ def metrics(done: Done) -> dict[str, Any]:
     )
 
 
-def debug_info(done: Done) -> dict[str, Any]:
-    """`_debug_info`, where the prompt was only rendered."""
-    if done.rendered is None:
-        return {}
-    return {"_debug_info": {"rendered_template": done.rendered} | _present(image_count=done.rendered_images)}
-
-
 def _logprobs(event: Delta) -> bytes:
-    """The field at the end of a chunk that has something to tell."""
+    """The last field of a chunk with log-probabilities."""
     return b',"logprobs":' + encode(logprob_objects(event.logprobs))
 
 

@@ -1,1 +1,1 @@
-"""OpenAI's surface under `/v1`, as Ollama offers it: translation to a `Generation` and from its events."""
+"""OpenAI's surface under `/v1`, as Ollama offers it: translates bodies to requests, and events to replies."""

@@ -13,10 +13,11 @@ from gateway.embedding.vectors import Vector, vector_base64, vectors_json
 from gateway.errors import invalid, not_found
 from gateway.golang.json import encode
 from gateway.http.body import GoObject, read_object
+from gateway.http.dialect import route_class
+from gateway.http.embedding_input import NO_MODEL, input_texts
 from gateway.http.embedding_response import EmbeddingResponse
-from gateway.ollama.embeddings import NO_MODEL, input_texts
+from gateway.openai.errors import EMPTY_BODY, OPENAI_ERRORS
 from gateway.openai.frames import JSON
-from gateway.openai.routes import EMPTY_BODY
 
 
 class EmbeddingsBody(GoObject):
@@ -38,7 +39,7 @@ class EmbeddingsBody(GoObject):
         return EmbeddingRequest(self.model, inputs, dimensions=self.dimensions)
 
     def vector_writer(self) -> Callable[[Vector], bytes]:
-        """How vectors are written. Raises GatewayError for an unknown format."""
+        """Writes a vector as `encoding_format` says. Raises GatewayError for an unknown format."""
         match self.encoding_format.lower():
             case "" | "float":
                 return lambda vector: vectors_json([vector])[1:-1]
@@ -49,9 +50,9 @@ class EmbeddingsBody(GoObject):
                 raise invalid(f"Invalid value for 'encoding_format' = {self.encoding_format}. {supported}")
 
 
-def openai_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
-    """The route; `max_body` is in bytes."""
-    router = APIRouter(prefix="/v1")
+def openai_embedding_router(embeddings: Embeddings, max_body: int) -> APIRouter:
+    """The route. `max_body` is in bytes."""
+    router = APIRouter(prefix="/v1", route_class=route_class(OPENAI_ERRORS))
 
     @router.post("/embeddings")
     async def embed(request: Request) -> Response:
@@ -63,7 +64,7 @@ def openai_embed_router(embeddings: Embeddings, max_body: int) -> APIRouter:
 
 
 def write_list(model: str, write_vector: Callable[[Vector], bytes], reply: EmbeddingReply) -> bytes:
-    """The reply."""
+    """The reply of `/v1/embeddings`."""
     data = b",".join(
         b'{"object":"embedding","embedding":%b,"index":%d}' % (write_vector(vector), index)
         for index, vector in enumerate(reply.vectors)

@@ -169,6 +169,7 @@ def test_an_input_that_has_to_be_whole_and_does_not_fit_fails_alone(samples: dic
     run.add(sample.tokens[1])
     run.steps()
     assert run.jobs[0].error == "the input is too large: 6 tokens fit"
+    assert run.jobs[0].invalid
     assert close(run.vectors[1, 0], sample.vectors[1])
 
 

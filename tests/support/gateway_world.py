@@ -1,4 +1,4 @@
-"""A gateway between a store and a scheduler that do as the test says. Sockets, gRPC and ZeroMQ are real."""
+"""A gateway between a store and a scheduler that the test plays. Sockets, gRPC and ZeroMQ are real."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,8 @@ import zmq
 from starlette.types import ASGIApp, Message
 
 from gateway.app import create_app
-from gateway.process import serving_of
+from gateway.links.scheduler import SchedulerLink
+from gateway.process import open_services
 from remuda.endpoints import Endpoints
 from remuda.rpc import start_server
 from remuda.settings import Settings
@@ -46,7 +47,7 @@ FINISHED = pb.RequestEvent(finished=STOP)
 
 
 class FakeStore(store_pb2_grpc.StoreServicer):
-    """Knows one model."""
+    """A store with one model."""
 
     def __init__(self, bundle: store_pb2.Bundle) -> None:
         self.bundle = bundle
@@ -58,7 +59,7 @@ class FakeStore(store_pb2_grpc.StoreServicer):
 
 
 class FakeScheduler(serving_pb2_grpc.SchedulerServicer):
-    """Hands every submission to the test and tells what the test puts into `events`."""
+    """Hands every submission to the test, and answers with the events that the test puts into `events`."""
 
     def __init__(self) -> None:
         self.submitted: asyncio.Queue[pb.SubmitRequest] = asyncio.Queue()
@@ -99,6 +100,7 @@ class World:
     """The gateway and its surroundings."""
 
     app: ASGIApp
+    scheduler_link: SchedulerLink
     endpoints: Endpoints
     scheduler: FakeScheduler
     store: FakeStore
@@ -123,7 +125,7 @@ class World:
         self.worker.send(wire_pb2.TokenFrame(pieces=pieces).SerializeToString())
 
     async def running(self) -> pb.SubmitRequest:
-        """The next submission, told to be running."""
+        """The next submission, which gets its event `running`."""
         request = await self.scheduler.submitted.get()
         self.scheduler.events.put_nowait(RUNNING)
         return request
@@ -155,8 +157,8 @@ async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGene
 
     servers = [await start_scheduler(endpoints, scheduler), await start_server(endpoints.store, register)]
     settings = Settings()
-    async with serving_of(settings, endpoints, 0) as serving:
-        world = World(create_app(serving, settings), endpoints, scheduler, store, *servers)
+    async with open_services(settings, endpoints, 0) as services:
+        world = World(create_app(services, settings), services.scheduler, endpoints, scheduler, store, *servers)
         yield world
         await world.client.aclose()
         world.close()
@@ -166,7 +168,7 @@ async def world_in(folder: Path, bundle: store_pb2.Bundle = BUNDLE) -> AsyncGene
 
 @dataclass
 class Call:
-    """One HTTP request whose client can leave, and whose reply can be watched as it comes."""
+    """One HTTP request whose client can leave, and whose chunks the test sees one by one."""
 
     app: ASGIApp
     path: str
@@ -180,14 +182,14 @@ class Call:
     async def run(self) -> None:
         headers = [(b"host", b"localhost")]
         scope = {"type": "http", "method": "POST", "path": self.path, "query_string": b"", "headers": headers}
-        asked = False
+        is_read = False
 
         async def receive() -> Message:
-            nonlocal asked
-            if asked:
+            nonlocal is_read
+            if is_read:
                 await self.left.wait()
                 return {"type": "http.disconnect"}
-            asked = True
+            is_read = True
             return {"type": "http.request", "body": json.dumps(self.body).encode()}
 
         async def send(message: Message) -> None:

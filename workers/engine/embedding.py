@@ -28,11 +28,12 @@ class EmbeddingJob:
     compute_ns: int = 0  # the time of the batches that its inputs were in
     finish: FinishReason | None = None
     error: str = ""
+    invalid: bool = False  # an input is too long
 
-    def end(self, reason: FinishReason, error: str = "") -> None:
+    def end(self, reason: FinishReason, error: str = "", *, invalid: bool = False) -> None:
         """Ends the job, unless it has ended already."""
         if self.finish is None:
-            self.finish, self.error = reason, error
+            self.finish, self.error, self.invalid = reason, error, invalid
 
     @property
     def tokens(self) -> int:
@@ -113,7 +114,7 @@ class Embedder:
         if not job.inputs or not all(job.inputs):
             job.end(FinishReason.ERROR, "the input is empty")
         elif max(map(len, job.inputs)) > self._num_ctx:
-            job.end(FinishReason.ERROR, "the input is longer than the context length")
+            job.end(FinishReason.ERROR, "the input is longer than the context length", invalid=True)
         elif min(map(min, job.inputs)) < 0 or max(map(max, job.inputs)) >= self._vocabulary_size:
             job.end(FinishReason.ERROR, "the input has a token that is not in the vocabulary")
 
@@ -169,7 +170,7 @@ class Embedder:
             if job.finish is None and job.begun < len(job.inputs):
                 if context.splits or len(job.inputs[job.begun]) <= context.batch_tokens:
                     return job
-                job.end(FinishReason.ERROR, f"the input is too large: {context.batch_tokens} tokens fit")
+                job.end(FinishReason.ERROR, f"the input is too large: {context.batch_tokens} tokens fit", invalid=True)
             self._turns.popleft()
         return None
 

@@ -31,8 +31,7 @@ REASONS = {
 def finished(request: Sequence | EmbeddingJob) -> pb.Finished:
     """How a request ended, for its gateway and for the scheduler."""
     reason = request.finish or FinishReason.CANCELLED
-    invalid = isinstance(request, Sequence) and request.invalid
-    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=invalid)
+    return pb.Finished(reason=REASONS[reason], usage=_usage(request), error=request.error, invalid=request.invalid)
 
 
 def _usage(request: Sequence | EmbeddingJob) -> pb.Usage:

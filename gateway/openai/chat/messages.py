@@ -1,4 +1,4 @@
-"""OpenAI's `messages` as native ones: one for each content part."""
+"""OpenAI's `messages`, translated to native ones: one for each part of the content."""
 
 import base64
 import binascii
@@ -11,8 +11,8 @@ import orjson
 
 from gateway.errors import invalid
 from gateway.generation.request import Message, ToolCall
+from gateway.golang.types import type_name
 from gateway.http.body import GoObject
-from gateway.openai.field_types import go_kind
 
 _IMAGE_URL = re.compile(r"data:(?:image/(?:jpeg|jpg|png|webp))?;base64,")
 
@@ -76,11 +76,11 @@ def _with_content(whole: Message, message: ChatMessage) -> Iterator[Message]:
     elif content is None and message.tool_calls is not None:
         yield whole
     else:
-        raise invalid(f"invalid message content type: {go_kind(content)}")
+        raise invalid(f"invalid message content type: {type_name(content)}")
 
 
 def _one_per_part(whole: Message, parts: list[Any]) -> Iterator[Message]:
-    """As in Ollama, calls and ids go with the last part, and ids without calls are lost."""
+    """One message for each part. As in Ollama, calls and ids go with the last part, and ids without calls are lost."""
     split = [_read_part(whole.role, part) for part in parts] or [Message(whole.role)]
     last = split.pop()
     yield from split
@@ -131,10 +131,10 @@ def _decode_audio(audio: Any) -> bytes:
 
 
 def _tool_name(message: ChatMessage, messages: Sequence[ChatMessage]) -> str:
-    """Which function a tool's result is of: said, or found by the id of its call."""
+    """The function whose result a message is: by its name, or else by the id of the call."""
     if message.role.lower() != "tool":
         return ""
     if message.name or not message.tool_call_id:
         return message.name
-    called = (call for other in reversed(messages) for call in other.tool_calls or ())
-    return next((call.function.name for call in called if call.id == message.tool_call_id), "")
+    calls = (call for other in reversed(messages) for call in other.tool_calls or ())
+    return next((call.function.name for call in calls if call.id == message.tool_call_id), "")

@@ -1,16 +1,15 @@
-"""The forms that `prompt` of `/v1/completions` may have. Ollama takes a text alone; OpenAI a list of prompts, too, and
-token ids for any of them."""
+"""The forms of `prompt` in `/v1/completions`: a text as in Ollama; as in OpenAI also token ids, and lists of both."""
 
 from typing import Any, cast
 
 PromptInput = str | tuple[int, ...]
-"""A text, which the model's chat template is put around as in Ollama; or token ids, which run as they are."""
+"""A text, which goes through the model's chat template as in Ollama; or token ids, which run as they are."""
 
 WRONG = "prompt must be a string, a list of token ids, or a list of such prompts"
 
 
 def read_prompts(value: Any) -> tuple[PromptInput, ...]:
-    """The prompts, one for each choice of the reply. Raises ValueError for any other form, and for an empty list."""
+    """The prompts, one for each choice of the reply. Raises ValueError for an empty list and for other forms."""
     if not isinstance(value, list):
         return (_read_prompt(value),)
     items = cast("list[Any]", value)

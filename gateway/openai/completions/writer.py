@@ -1,20 +1,20 @@
-"""Text completions, streamed and whole. Thinking is not part of them."""
+"""Text completions, streamed and whole. They leave out thinking."""
 
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.errors import GatewayError, openai_error
+from gateway.errors import GatewayError
 from gateway.generation.events import Delta, Done, WholeReply
-from gateway.golang.json import encode
+from gateway.golang.json import encode, encode_text
+from gateway.http.debug_info import debug_info
+from gateway.openai.errors import OPENAI_ERRORS
 from gateway.openai.frames import (
     END,
     EVENT_STREAM,
     FINGERPRINT,
     JSON,
     NO_USAGE,
-    debug_info,
-    encode_text,
     finish_reason,
     new_id,
     sse,
@@ -23,9 +23,9 @@ from gateway.openai.frames import (
 
 
 class CompletionWriter:
-    """Writes one text completion of so many choices (`gateway.http.responses.EventWriter`).
+    """Writes one text completion of one or more choices (`gateway.http.event_writer.EventWriter`).
 
-    What is the same in all chunks is encoded once.
+    The constant part of the chunks is encoded once.
     """
 
     stream_type = EVENT_STREAM
@@ -46,7 +46,7 @@ class CompletionWriter:
         return self._chunk(event.content, b"null", event.choice)
 
     def done(self, event: Done) -> bytes:
-        last = self._chunk("", encode(finish_reason(event.reason, called=False)), event.choice)
+        last = self._chunk("", encode(finish_reason(event.reason)), event.choice)
         self._ended.append(event)
         if len(self._ended) < self._choices:
             return last
@@ -55,10 +55,10 @@ class CompletionWriter:
         return last + sse({**self._object([]), "usage": total_usage(self._ended)}) + END
 
     def error(self, error: GatewayError) -> bytes:
-        """As Ollama does, a blank chunk, and the stream ends without its end marker. Beyond Ollama the chunk carries
-        the error, upon which OpenAI's clients raise it instead of taking the reply for whole."""
+        """A blank chunk without an end marker after it, as in Ollama. Beyond Ollama the chunk has the error: OpenAI's
+        clients then raise it instead of taking the reply for whole."""
         choice = {"text": "", "index": 0, "finish_reason": None}
-        return sse({**self._object([choice]), "model": ""} | openai_error(error))
+        return sse({**self._object([choice]), "model": ""} | OPENAI_ERRORS.body(error))
 
     def reply(self, reply: WholeReply) -> bytes:
         return self.choices([reply])
@@ -73,7 +73,11 @@ class CompletionWriter:
             "model": self._model,
             "system_fingerprint": FINGERPRINT,
             "choices": [
-                {"text": reply.content, "index": index, "finish_reason": finish_reason(reply.done.reason, called=False)}
+                {
+                    "text": reply.content,
+                    "index": index,
+                    "finish_reason": finish_reason(reply.done.reason),
+                }
                 for index, reply in enumerate(replies)
             ],
             "usage": total_usage([reply.done for reply in replies]),
@@ -86,7 +90,7 @@ class CompletionWriter:
         return b'%b%b,"index":%d,"finish_reason":%b%b' % (self._head, encode_text(text), index, reason, self._tail)
 
     def _begin(self) -> None:
-        """Fixes what all chunks repeat."""
+        """Encodes what all chunks repeat."""
         self._created = int(time.time())
         usage = {"usage": NO_USAGE} if self._include_usage else {}
         head, tail = encode({**self._object([]), **usage}).split(b'"choices":[]')

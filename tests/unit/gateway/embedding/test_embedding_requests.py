@@ -160,6 +160,16 @@ async def test_a_failure_of_the_worker_has_each_routes_own_status(world: World, 
     assert "out of luck" in reply.text
 
 
+@pytest.mark.parametrize("path", [NATIVE, OLD, OPENAI])
+async def test_an_input_that_the_worker_finds_too_long_is_the_clients_fault(world: World, path: str) -> None:
+    posting = asyncio.create_task(world.client.post(path, json={"model": "cria", "input": "x", "prompt": "x"}))
+    request = await world.running()
+    send(world, request, {}, pb.Finished(reason=pb.FINISH_REASON_ERROR, error="6 tokens fit", invalid=True))
+    reply = await posting
+    assert reply.status_code == 400
+    assert "the input length exceeds the context length" in reply.text
+
+
 @pytest.mark.parametrize("vector", [[1, float("nan")], [float("inf"), 1]])
 async def test_what_is_no_number_is_an_error(world: World, vector: list[float]) -> None:
     reply = await answered(world, NATIVE, {"input": ["a", "b"]}, {0: [1, 0], 1: vector})

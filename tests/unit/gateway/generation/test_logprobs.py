@@ -18,34 +18,34 @@ CHAT = {"model": "cria", "messages": [{"role": "user", "content": "hi"}], "logpr
 
 
 def piece(text: str, *tokens: bytes, finished: pb.Finished | None = None, top: int = 0) -> wire_pb2.TokenPiece:
-    """What a worker tells of some tokens."""
-    told = [wire_pb2.Logprob(token=n, piece=token, logprob=-0.5) for n, token in enumerate(tokens)]
-    logprobs = [wire_pb2.TokenLogprob(picked=one, top=[one] * top) for one in told]
+    """A worker's piece with the log-probabilities of some tokens."""
+    picked = [wire_pb2.Logprob(token=n, piece=token, logprob=-0.5) for n, token in enumerate(tokens)]
+    logprobs = [wire_pb2.TokenLogprob(picked=one, top=[one] * top) for one in picked]
     return wire_pb2.TokenPiece(text=text, tokens=range(len(tokens)), logprobs=logprobs, finished=finished)
 
 
-def told(*pieces: wire_pb2.TokenPiece) -> list[list[bytes]]:
-    """The tokens told with each piece."""
+def aligned(*pieces: wire_pb2.TokenPiece) -> list[list[bytes]]:
+    """The tokens whose log-probabilities come with each piece."""
     aligner = LogprobAligner()
     return [[one.piece for one in aligner.feed(piece)] for piece in pieces]
 
 
 def test_each_token_comes_with_its_text() -> None:
-    assert told(piece("ab", b"a", b"b"), piece("c", b"c")) == [[b"a", b"b"], [b"c"]]
+    assert aligned(piece("ab", b"a", b"b"), piece("c", b"c")) == [[b"a", b"b"], [b"c"]]
 
 
 def test_a_token_whose_text_is_held_back_waits_for_it() -> None:
-    assert told(piece("", b"##"), piece("##x", b"x")) == [[], [b"##", b"x"]]
+    assert aligned(piece("", b"##"), piece("##x", b"x")) == [[], [b"##", b"x"]]
 
 
 def test_the_end_token_and_those_of_a_stop_string_are_not_told() -> None:
-    assert told(piece("a", b"a"), piece("", b"", finished=STOP)) == [[b"a"], []]
-    assert told(piece("a", b"a#"), piece("", b"##", finished=STOP)) == [[], [b"a#"]]
-    assert told(piece("a", b"a"), piece("", b"#"), piece("", b"##", finished=STOP)) == [[b"a"], [], []]
+    assert aligned(piece("a", b"a"), piece("", b"", finished=STOP)) == [[b"a"], []]
+    assert aligned(piece("a", b"a#"), piece("", b"##", finished=STOP)) == [[], [b"a#"]]
+    assert aligned(piece("a", b"a"), piece("", b"#"), piece("", b"##", finished=STOP)) == [[b"a"], [], []]
 
 
 def test_a_reply_that_was_cut_off_tells_all_of_its_tokens() -> None:
-    assert told(piece("a", b"a"), piece("", b"\xe2", finished=LENGTH)) == [[b"a"], [b"\xe2"]]
+    assert aligned(piece("a", b"a"), piece("", b"\xe2", finished=LENGTH)) == [[b"a"], [b"\xe2"]]
 
 
 def test_bytes_of_one_character_are_tokens_of_their_own() -> None:
@@ -67,7 +67,7 @@ async def world(private_folder: Path) -> AsyncGenerator[World]:
 
 
 async def answered(world: World, path: str, body: dict[str, Any], *pieces: wire_pb2.TokenPiece) -> str:
-    """The reply to a request whose worker tells `pieces`, one after the other."""
+    """The reply to a request whose worker sends `pieces`, one after the other."""
     call = asyncio.create_task(world.client.post(path, json=body))
     request = await world.running()
     for one in pieces:
@@ -101,8 +101,8 @@ async def test_chunks_without_text_tell_the_tokens_of_the_tags(world: World) -> 
     assert chunks[0]["message"] == {"role": "assistant", "content": ""}
     assert chunks[0]["logprobs"] == [{**tag, "top_logprobs": [tag]}]
     assert list(chunks[0])[-2:] == ["done", "logprobs"]
-    told = [[entry["token"] for entry in chunk.get("logprobs", [])] for chunk in chunks]
-    assert told == [*([token.decode()] for _, token in THOUGHTFUL), []]
+    tokens = [[entry["token"] for entry in chunk.get("logprobs", [])] for chunk in chunks]
+    assert tokens == [*([token.decode()] for _, token in THOUGHTFUL), []]
 
 
 async def test_a_whole_reply_has_all_of_them_at_ollamas_place(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What clients see of the life of a request."""
+"""The life of a request as its client sees it."""
 
 import asyncio
 import json
@@ -192,16 +192,6 @@ async def test_a_refusal_has_a_status_and_a_text(world: World, rejected: pb.Reje
     assert (reply.status_code, reply.json()) == (status, {"error": text})
 
 
-async def test_a_request_of_which_nothing_was_told_survives_its_worker(world: World) -> None:
-    call = await post(world, "/api/generate", GENERATE)
-    await world.running()
-    world.scheduler.events.put_nowait(pb.RequestEvent(lost=pb.Lost(message="signal SIGKILL")))
-    second = await world.running()
-    world.push(second, "whole", finished=STOP)
-    assert '"response":"whole"' in (await call).text
-    assert second.attempt == 1
-
-
 async def test_a_request_that_loses_three_workers_is_a_500(world: World) -> None:
     call = await post(world, "/api/generate", GENERATE)
     for _ in range(3):
@@ -267,30 +257,6 @@ async def test_a_gateway_that_stops_tells_its_streams(world: World) -> None:
     assert await call.chunk() == {"error": "the server is shutting down"}
     assert await world.scheduler.cancelled.get() == request.request_id
     await running
-
-
-async def test_a_running_stream_survives_the_schedulers_restart(world: World) -> None:
-    call = Call(world.app, "/api/chat", CHAT)
-    running = asyncio.create_task(call.run())
-    request = await world.running()
-    world.push(request, "before")
-    assert (await call.chunk())["message"]["content"] == "before"
-    await world.restart_scheduler()
-    world.push(request, "after", finished=STOP)
-    assert (await call.chunk())["message"]["content"] == "after"
-    assert (await call.chunk())["done"]
-    await running
-
-
-async def test_a_waiting_request_is_submitted_again_to_the_next_scheduler(world: World) -> None:
-    call = await post(world, "/api/chat", CHAT | {"stream": False})
-    first = await world.scheduler.submitted.get()
-    await world.restart_scheduler()
-    second = await world.running()
-    assert (second.request_id, second.attempt) == (first.request_id, first.attempt + 1)
-    world.push(first, "of the first attempt")
-    world.push(second, "of the second", finished=STOP)
-    assert (await call).json()["message"]["content"] == "of the second"
 
 
 async def test_pieces_that_wait_together_are_one_chunk(world: World) -> None:

@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import ErrorKind, GatewayError
 from gateway.http.body import parse_object
 from gateway.ollama.field_types import LONGEST_KEEP_ALIVE
-from gateway.ollama.schema import ChatRequest, GenerateRequest
+from gateway.ollama.requests import ChatRequest, GenerateRequest
 
 
 def test_keys_match_in_any_case_and_null_leaves_the_default() -> None:

@@ -1,4 +1,4 @@
-"""What one request may ask for without a limit would be taken from all others."""
+"""Limits: what one request may take from all others."""
 
 import asyncio
 import json

@@ -9,7 +9,8 @@ import pytest
 from gateway.errors import ErrorKind, GatewayError
 from gateway.generation.request import Generation, Kind, Message, ToolCall
 from gateway.http.body import parse_object
-from gateway.openai.schema import ChatCompletionRequest, CompletionRequest
+from gateway.openai.chat.request import ChatCompletionRequest
+from gateway.openai.completions.request import CompletionRequest
 
 GIF = {"type": "image_url", "image_url": "data:image/gif;base64,"}
 USER = {"role": "user", "content": "hi"}

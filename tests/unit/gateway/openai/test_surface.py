@@ -10,10 +10,12 @@ import openai
 import pytest
 from fastapi import FastAPI
 
-from gateway.errors import ErrorKind, GatewayError, internal, not_found, on_api_error, unavailable
+from gateway.errors import ErrorKind, GatewayError, internal, not_found, unavailable
+from gateway.generation.connection import ClientConnection
 from gateway.generation.events import Delta, Done, Event
 from gateway.generation.record import RequestRecord
 from gateway.generation.request import Generation, ToolCall
+from gateway.http.dialect import install_error_handlers
 from gateway.openai.routes import openai_router
 from remuda.v1 import store_pb2 as pb
 
@@ -31,7 +33,9 @@ class Script:
     def __init__(self, *events: Event | GatewayError) -> None:
         self._events = events
 
-    async def events(self, generation: Generation, record: RequestRecord) -> AsyncIterator[Event]:
+    async def events(
+        self, generation: Generation, connection: ClientConnection, record: RequestRecord
+    ) -> AsyncIterator[Event]:
         for event in self._events:
             if isinstance(event, GatewayError):
                 raise event
@@ -60,7 +64,7 @@ MODEL = pb.ModelSummary(name="cria:latest", modified_at_ns=1_700_000_000_999_999
 
 def surface(*events: Event | GatewayError, models: Sequence[pb.ModelSummary] = (MODEL,)) -> httpx.AsyncClient:
     app = FastAPI()
-    app.add_exception_handler(GatewayError, on_api_error)
+    install_error_handlers(app)
     app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20, max_prompts=3))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
 
@@ -288,14 +292,6 @@ async def test_what_comes_later_is_501_in_openais_shape(path: str) -> None:
     reply = await post(path, {})
     assert reply.status_code == 501
     assert reply.json()["error"]["type"] == "api_error"
-
-
-async def test_messages_are_501_in_anthropics_shape() -> None:
-    reply = await post("/messages", {})
-    assert reply.status_code == 501
-    body = reply.json()
-    assert (body["type"], body["error"]["type"]) == ("error", "api_error")
-    assert re.fullmatch(r"req_[0-9a-f]{24}", body["request_id"])
 
 
 async def test_openais_client_reads_whole_and_streamed_replies() -> None:

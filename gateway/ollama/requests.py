@@ -1,4 +1,4 @@
-"""The bodies of Ollama's `/api/generate` and `/api/chat`, and their translation to a `Generation`."""
+"""The bodies of `/api/generate`, `/api/chat` and `/api/show`, and their translation to a `Generation`."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -54,7 +54,7 @@ class ChatMessage(GoObject):
 
 
 class InferenceRequest(GoObject):
-    """What both bodies have in common."""
+    """The fields that both bodies have."""
 
     model: str = ""
     stream: bool = True
