@@ -20,12 +20,9 @@ from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
 from gateway.prompt.tokenizer import Tokenizers
 from remuda.durations import seconds
-from remuda.endpoints import Endpoints
+from remuda.endpoints import LISTEN_VARIABLE, Endpoints
 from remuda.rpc import open_channel, start_server
 from remuda.settings import Settings
-
-LISTEN_VARIABLE = "REMUDA_LISTEN_FD"
-"""The supervisor sets it to the descriptor of the listening socket, which all gateways share."""
 
 STOP_SHARE = 0.25
 """Part of the stop time-out in which open requests may finish. Gateways have half of it, closing included."""

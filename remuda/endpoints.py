@@ -8,6 +8,8 @@ from pathlib import Path
 
 RUN_DIR_VARIABLE = "REMUDA_INSTANCE_DIR"
 """Names the folder of this instance's sockets. The supervisor sets it for its children."""
+LISTEN_VARIABLE = "REMUDA_LISTEN_FD"
+"""Holds the descriptor of the listening socket, which all gateways share. The supervisor sets it for its children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Endpoints:
 def socket_path(address: str) -> Path:
     """The file of a gRPC target (`unix:/path`) or a ZeroMQ endpoint (`ipc:///path`)."""
     return Path(address.partition(":")[2].removeprefix("//"))
+
+
+def remove_socket(address: str) -> None:
+    """Removes the socket of a killed predecessor, so that a socket at this path belongs to a living process."""
+    socket_path(address).unlink(missing_ok=True)
 
 
 @contextmanager

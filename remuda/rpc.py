@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from remuda.endpoints import private_sockets, socket_path
+from remuda.endpoints import private_sockets, remove_socket
 
 MAX_MESSAGE = 64 * (1 << 20)
 """Most bytes of one message. A prompt of a million tokens takes about 4 MB, a model's verbose metadata up to 20 MB."""
@@ -43,8 +43,3 @@ async def start_server(target: str, register: Callable[[grpc.aio.Server], None])
         await server.start()
     await checks.set("", cast(Any, health_pb2).HealthCheckResponse.SERVING)
     return server
-
-
-def remove_socket(target: str) -> None:
-    """Removes the socket of a killed predecessor, so that a socket at this path belongs to a living process."""
-    socket_path(target).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from store.service import StoreService
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Exits with status 1 and one line when the models folder takes no files."""
+    """Serves until `stop` is set. Exits with status 1 and one line where the models folder is not writable."""
     library = Library(settings)
     try:
         await asyncio.to_thread(library.prepare)

@@ -18,7 +18,7 @@ JINJA_KEY: Final = "tokenizer.chat_template"
 
 @dataclass(frozen=True, slots=True)
 class OpenedModel:
-    """An installed model whose files have all been read and checked."""
+    """An installed model with its small files read and its weights checked."""
 
     installed: Installed
     layers: SmallLayers
@@ -77,7 +77,7 @@ def make_summary(model: OpenedModel) -> pb.ModelSummary:
 
 
 def make_bare_summary(installed: Installed) -> pb.ModelSummary:
-    """The line of a model of which only the manifest is known to be good."""
+    """The line of a model whose other files are damaged: its manifest alone tells it."""
     return pb.ModelSummary(
         name=installed.name.shortest,
         digest=installed.digest.hex,

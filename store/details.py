@@ -1,4 +1,4 @@
-"""The `details` object of a model: what its config says, and its weights where the config is silent."""
+"""The `details` object of a model, from its config and, where that is silent, from its weights."""
 
 from remuda.v1 import store_pb2 as pb
 from store.gguf.header import Gguf
@@ -8,7 +8,7 @@ from store.layout.manifests import LayerType, Manifest
 
 
 def describe(manifest: Manifest, config: ModelConfig, weights: Gguf | None) -> pb.Details:
-    """`weights` is None where they cannot be read: the listing shows such a model by its config alone."""
+    """The config alone tells the details where `weights` is None."""
     models = manifest.of_type(LayerType.MODEL)
     parent = models[0].source if models else None
     details = pb.Details(
@@ -27,7 +27,7 @@ def describe(manifest: Manifest, config: ModelConfig, weights: Gguf | None) -> p
 
 
 def _complete(details: pb.Details, weights: Gguf) -> None:
-    """Fills in from the weights what is still empty."""
+    """Fills empty fields from the weights."""
     details.family = details.family or weights.architecture
     details.parameter_size = details.parameter_size or human_number(weights.parameter_count)
     details.quantization_level = details.quantization_level or file_type_name(weights.integer("general.file_type"))
@@ -40,7 +40,7 @@ def _unsigned(weights: Gguf, key: str) -> int:
 
 
 def human_number(number: int) -> str:
-    """As Ollama writes parameter counts: 3.2B, 137M, 22.70M, 12K, 999."""
+    """A parameter count as Ollama writes it: 3.2B, 137M, 22.70M, 12K, 999."""
     for unit, suffix, digits in ((10**9, "B", 1), (10**6, "M", 2)):
         if number >= unit:
             return f"{number // unit}{suffix}" if number % unit == 0 else f"{number / unit:.{digits}f}{suffix}"

@@ -1,4 +1,4 @@
-"""The model that ships with Remuda: imported at the start where it is missing, so that a fresh machine can answer."""
+"""Imports the model that ships with Remuda, so that a fresh machine can answer."""
 
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ from store.library import Library
 NAME = parse_name("cria")
 NOTHING = "none"
 PARAMS = {"temperature": 0}
-"""It is small and is evaluated greedily; at Ollama's default of 0.8 it would stray."""
+"""Greedy: so small a model strays at Ollama's default temperature of 0.8."""
 LICENSE = "MIT License. Copyright (c) the authors of Remuda."
 
 
@@ -38,7 +38,7 @@ def import_embedded(library: Library, source: str) -> None:
 
 
 def _store(blobs: Blobs, path: Path, header: Gguf) -> Manifest:
-    # copied, not linked: a later build of the model would change the linked blob under its digest
+    # not a hard link: a later build of the model would change the content under its digest
     with path.open("rb") as file:
         weights = blobs.add(file)
     config = blobs.add(BytesIO(_config(header)))

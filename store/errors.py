@@ -1,30 +1,30 @@
-"""What can be wrong with a request to the store. The texts reach clients: they never hold a path."""
+"""The errors of requests to the store. Their texts reach clients, so they never hold a path."""
 
 from pydantic import ValidationError
 
 
 class StoreError(Exception):
-    """Base of the errors that a client of the store can cause or see."""
+    """Base of the errors that a client sees."""
 
 
 class InvalidNameError(StoreError):
-    """The text is no model name."""
+    """The text is not a model name."""
 
     def __init__(self) -> None:
         super().__init__("invalid model name")
 
 
 class ModelNotFoundError(StoreError):
-    """No manifest of that name is installed."""
+    """No manifest has that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"model '{name}' not found")
 
 
 class CorruptModelError(StoreError):
-    """The model is installed, but a file of it is missing, truncated or not what it should be."""
+    """A file of an installed model is missing, truncated or malformed."""
 
 
 def reason_of(error: ValidationError) -> str:
-    """The first thing that is wrong, in its validator's own words."""
+    """The first failure, in the words of its validator."""
     return error.errors(include_url=False, include_context=False)[0]["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""The installed models: the store's logic in one place. Calls block on files; run them in threads."""
+"""The installed models. All calls block on files; callers run them in threads."""
 
 from remuda.logs import get_logger
 from remuda.settings import Settings
@@ -24,7 +24,7 @@ class Library:
         self._go_setting = settings.go_template
 
     def prepare(self) -> None:
-        """Makes the folders and proves that they take files. Raises OSError."""
+        """Makes the folders and checks that they are writable. Raises OSError."""
         self.blobs.prepare()
         self.manifests.prepare()
 

@@ -1,4 +1,4 @@
-"""The GGUF files of a model. Their headers are read once per version of the file and remembered."""
+"""Opens the GGUF files of a model. The header of each version of a file is read once and cached."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from store.layout.manifests import Layer, LayerType, Manifest
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """A GGUF file that has been checked."""
+    """A GGUF file with a valid header."""
 
     path: Path
     digest: Digest
@@ -28,24 +28,24 @@ class Weights:
     """What a worker loads for one model."""
 
     model: WeightsFile
-    """Of a split model the first file, with a header that speaks for all."""
+    """The first file of a split model; its header has the tensors of all files."""
     splits: Sequence[WeightsFile]
     """The further files of a split model, in order."""
     projectors: Sequence[WeightsFile]
     adapters: Sequence[WeightsFile]
     draft: WeightsFile | None
-    """The model that drafts for this one."""
+    """The draft model for speculative decoding."""
 
 
 class WeightsReader:
-    """Finds and checks the GGUF files of manifests; remembers `remembered` headers, without their arrays."""
+    """Finds and checks the GGUF files of manifests. Caches `cache_size` headers, without their arrays."""
 
-    def __init__(self, blobs: Blobs, remembered: int) -> None:
+    def __init__(self, blobs: Blobs, cache_size: int) -> None:
         self._blobs = blobs
-        self._header = lru_cache(maxsize=remembered)(_read_version)
+        self._header = lru_cache(maxsize=cache_size)(_read_version)
 
     def read(self, manifest: Manifest) -> Weights:
-        """Raises CorruptModelError when a file is missing, truncated or no GGUF, or there are no weights at all."""
+        """Raises CorruptModelError where a file is missing, truncated or not GGUF, and where there are no weights."""
         models = manifest.of_type(LayerType.MODEL)
         if not models:
             raise CorruptModelError("the model has no GGUF weights")
@@ -62,12 +62,12 @@ class WeightsReader:
         )
 
     def _model(self, layers: Sequence[Layer]) -> list[WeightsFile]:
-        """The file of a model, or the files that it is split into."""
+        """The model's files in order: one, or all that it is split into."""
         first = self._file(layers[0])
         if not is_split(first.header):
             return [first]
-        found = [first, *map(self._file, layers[1:])]
-        files = [found[place] for place in order([file.header for file in found])]
+        unordered = [first, *map(self._file, layers[1:])]
+        files = [unordered[place] for place in order([file.header for file in unordered])]
         return [replace(files[0], header=merge([file.header for file in files])), *files[1:]]
 
     def _file(self, layer: Layer) -> WeightsFile:
@@ -81,6 +81,6 @@ class WeightsReader:
 
 
 def _read_version(path: Path, size: int, mtime_ns: int) -> Gguf:
-    """The header of one version of a file: size and time are there to tell versions apart."""
+    """The header of one version of a file. Size and time only tell versions apart in the cache."""
     del size, mtime_ns
     return read_gguf(path)

@@ -1,11 +1,11 @@
 """The way of an embedding request: resolve the model, tokenise and cut the inputs, submit them, order the vectors."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from gateway.embedding.request import EmbeddingReply, EmbeddingRequest
 from gateway.embedding.vectors import Vector, read_vector, scaled, shortened
 from gateway.errors import ErrorKind, GatewayError, invalid, not_found, not_implemented
 from gateway.generation.connection import ClientConnection
@@ -27,34 +27,6 @@ POOLING_NONE, POOLING_LAST, POOLING_RANK = 0, 3, 4
 LAST. RANK gives scores instead of vectors."""
 
 TOO_LONG = "the input length exceeds the context length"
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
-    """One request, as every surface states it."""
-
-    model: str
-    """The name as the client wrote it; replies and error texts repeat it."""
-    inputs: tuple[str, ...]
-    """Empty = load the model."""
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    keep_alive_ns: int | None = None
-    truncate: bool = True
-    normalise: bool = True
-    dimensions: int = 0
-    """Length of the vectors where it is positive and less than the model's."""
-    failure: ErrorKind = ErrorKind.INVALID
-    """The kind of error that a failure of the worker is to the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingReply:
-    """Vectors in the order of the inputs. Durations are nanoseconds; 0 = not reported."""
-
-    vectors: list[Vector]
-    prompt_eval_count: int = 0
-    total_ns: int = 0
-    load_ns: int = 0
 
 
 @dataclass(slots=True)

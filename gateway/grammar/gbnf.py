@@ -36,18 +36,18 @@ SOURCE_LINE = re.compile(r"\n *\d+ \|")
 
 def lark_of(grammar: str) -> str:
     """A GBNF grammar in Lark. Raises ValueError or an exception of the converter, with the reason as its text."""
-    names = dict(_renamed(grammar))
+    names = dict(_new_names(grammar))
 
-    def rewritten(token: re.Match[str]) -> str:
+    def rewrite(token: re.Match[str]) -> str:
         if (text := token["string"]) is not None:
-            return f'"{CHARACTERS.sub(_of_string, text)}{token["quote"]}'
+            return f'"{CHARACTERS.sub(_rewrite_character, text)}{token["quote"]}'
         if (ranges := token["set"]) is not None:
-            return f"[{token['negation']}{RANGES.sub(_of_set, ranges)}{token['bracket']}"
+            return f"[{token['negation']}{RANGES.sub(_rewrite_range, ranges)}{token['bracket']}"
         if name := token["name"]:
             return names.get(name, name) + (token["defined"] or "")
         return token[0]
 
-    return gbnf_to_lark(TOKENS.sub(rewritten, grammar))
+    return gbnf_to_lark(TOKENS.sub(rewrite, grammar))
 
 
 def without_source(reason: str) -> str:
@@ -55,7 +55,7 @@ def without_source(reason: str) -> str:
     return POSITION.sub("", SOURCE_LINE.split(reason)[0], count=1)
 
 
-def _renamed(grammar: str) -> Iterator[tuple[str, str]]:
+def _new_names(grammar: str) -> Iterator[tuple[str, str]]:
     """Pairs of a rule's name that Lark cannot take and a new one. In Lark case and hyphens make no difference."""
     defined = dict.fromkeys(token["name"] for token in TOKENS.finditer(grammar) if token["defined"])
     forms = {ROOT, START}
@@ -69,17 +69,17 @@ def _renamed(grammar: str) -> Iterator[tuple[str, str]]:
     return zip(unfit, free, strict=False)
 
 
-def _of_string(character: re.Match[str]) -> str:
+def _rewrite_character(character: re.Match[str]) -> str:
     text = character[0]
-    return text if text.isprintable() and len(text) == 1 else _written(text)
+    return text if text.isprintable() and len(text) == 1 else _escape(text)
 
 
-def _of_set(characters: re.Match[str]) -> str:
+def _rewrite_range(characters: re.Match[str]) -> str:
     first, last = characters.groups()
-    return f"{_written(first)}-{_written(last)}" if last else _written(first)
+    return f"{_escape(first)}-{_escape(last)}" if last else _escape(first)
 
 
-def _written(character: str) -> str:
+def _escape(character: str) -> str:
     """A character, escaped so that Lark reads exactly it. The converter is left to refuse unknown escapes.
 
     Raises ValueError for an escape that names no character.

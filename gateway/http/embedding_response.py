@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from starlette.types import Send
 
-from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
+from gateway.embedding.embeddings import Embeddings
+from gateway.embedding.request import EmbeddingReply, EmbeddingRequest
 from gateway.generation.connection import ClientConnection
 from gateway.generation.record import RequestRecord
 from gateway.http.replies import send_whole

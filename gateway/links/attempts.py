@@ -95,7 +95,7 @@ class Attempts:
     async def _follow(self) -> None:
         deadline = asyncio.get_running_loop().time() + seconds(self._settings.submit_timeout_ns)
         while (outcome := await self._submit()) is not Outcome.ENDED:
-            if outcome is Outcome.BROKEN and self._progress.running_ns:
+            if outcome is Outcome.BROKEN and (self._progress.running_ns or self._inbox.has_output):
                 self.is_orphan = True
                 self._inbox.put(SubmitBroken())
                 return

@@ -9,11 +9,11 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias, cast
 
 import zmq
 
+from remuda.endpoints import remove_socket
 from remuda.logs import get_logger
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
@@ -108,7 +108,7 @@ class TokenStream:
             self._loop = None
         self._socket.close()
         self._context.term()
-        Path(self.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+        remove_socket(self.endpoint)
 
     @contextlib.contextmanager
     def inbox(self, request_id: int, limit: UnreadLimit | None = None) -> Generator[Inbox]:

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
+from gateway.embedding.embeddings import Embeddings
+from gateway.embedding.request import EmbeddingReply, EmbeddingRequest
 from gateway.embedding.vectors import vector_json, vectors_json
 from gateway.errors import ErrorKind, invalid, not_found
 from gateway.golang.json import encode

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.embedding.embeddings import EmbeddingReply, EmbeddingRequest, Embeddings
+from gateway.embedding.embeddings import Embeddings
+from gateway.embedding.request import EmbeddingReply, EmbeddingRequest
 from gateway.embedding.vectors import Vector, vector_base64, vectors_json
 from gateway.errors import invalid, not_found
 from gateway.golang.json import encode

@@ -1,5 +1,6 @@
-"""Images and sounds in prompts: marks of the form `[img-N]` in the text, and the text divided at them (http-api 4.5).
-What is said of images here goes for sounds too, as in Ollama.
+"""Images in prompts: marks of the form `[img-N]` stand for them in the text, which is divided there (http-api 4.5).
+
+Sounds are treated like images, as in Ollama.
 """
 
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.generation.request import Message
 
 CELLS_PER_IMAGE = 768
-"""Tokens that an image counts for when a conversation is shortened: Ollama's number. The worker knows the true one."""
+"""Tokens per image when a conversation is shortened: Ollama's estimate. Only the worker knows the true number."""
 
 PLACEHOLDER = "[img]"
 _MARK = re.compile(r"\[img-(\d{1,6})\]")
@@ -32,13 +33,16 @@ class TokenPart:
 
 
 def images_of(messages: Sequence[Message]) -> list[bytes]:
-    """All images of a conversation, in the order of their marks' numbers."""
+    """All images of a conversation; the index of an image is the number of its mark."""
     return [image for message in messages for image in message.images]
 
 
 def with_marks(messages: Sequence[Message], *, at_end: bool) -> list[Message]:
-    """The messages with a mark for each image in their contents: in the place of `[img]` where there is one, else at
-    the beginning. `at_end`: after the content, whatever is in it, as Ollama's runner has them."""
+    """The messages with a mark for each of their images.
+
+    A mark replaces an `[img]` in the content, or precedes the content where there is none. With `at_end` all marks
+    follow the content, as Ollama's runner puts them.
+    """
     marked: list[Message] = []
     number = 0
     for message in messages:
@@ -50,8 +54,8 @@ def with_marks(messages: Sequence[Message], *, at_end: bool) -> list[Message]:
 
 
 def divide(text: str, images: Sequence[bytes]) -> tuple[list[TextPart], str]:
-    """The text up to each mark with the image that it stands for, and the text after the last one. Marks with a number
-    that no image has are text."""
+    """The text before each mark with the mark's image, and the text after the last mark. A mark without an image is
+    text."""
     parts: list[TextPart] = []
     begin = 0
     for mark in _MARK.finditer(text):

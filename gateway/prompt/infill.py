@@ -1,25 +1,24 @@
-"""Filling in the middle for models without a template for it: text before and after a gap, marked by special tokens.
+"""Fills gaps for models whose template cannot: special tokens mark the text before and after the gap.
 
-Ollama refuses `suffix` where the model's Go template does not use it. But many models of code were trained to fill a
-gap, and their GGUF names the tokens that mark it; llama.cpp knows them by those names or by their texts. The prompt is
-the one of llama-server's `/infill`, in the order prefix, suffix, middle, in which all of these models were trained:
+Ollama refuses `suffix` where the model's Go template does not use it. But many code models were trained to fill a gap,
+and their GGUF names the tokens that mark it; llama.cpp finds them by name or text. The prompt is that of llama-server's
+`/infill`, in the order prefix, suffix, middle, in which all of these models were trained:
 
     [BOS] FIM_PRE before FIM_SUF after FIM_MID
 
-Unlike llama-server's, it has no repository or file name before that: the request tells none, and an invented one would
-be context that the model believes. The client's text is tokenised without special tokens, so that code about such
-tokens does not move the gap.
+llama-server begins with a repository and a file name. The request has neither, and the model would believe invented
+ones. The client's text is tokenised without special tokens, so that code about such tokens does not move the gap.
 """
 
 from dataclasses import dataclass
 
 PREFIX_SHARE = 0.75
-"""Of a prompt that is cut, the part that the text before the gap gets: llama-server's, and most of what matters."""
+"""The share of the text before the gap in a prompt that is cut: llama-server's, as that text matters most."""
 
 
 @dataclass(frozen=True, slots=True)
 class InfillMarks:
-    """The ids of the three tokens, and of BOS where the model's prompts begin with it."""
+    """The ids of the three tokens, and BOS where the model's prompts begin with it."""
 
     prefix: int
     suffix: int
@@ -27,13 +26,15 @@ class InfillMarks:
     bos: int | None = None
 
     def prompt(self, before: list[int], after: list[int]) -> list[int]:
-        """The prompt of both texts' tokens."""
+        """The prompt for the tokens of both texts."""
         bos = [] if self.bos is None else [self.bos]
         return [*bos, self.prefix, *before, self.suffix, *after, self.middle]
 
     def fitted(self, before: list[int], after: list[int], num_ctx: int) -> list[int]:
-        """The prompt; where it would fill the context of `num_ctx` tokens, of what is nearest to the gap so much that
-        half of the context is left."""
+        """The prompt for a context of `num_ctx` tokens.
+
+        A prompt that would fill the context is cut to half of it, at the ends that are far from the gap.
+        """
         whole = self.prompt(before, after)
         if len(whole) < num_ctx:
             return whole

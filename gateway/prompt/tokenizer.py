@@ -1,4 +1,4 @@
-"""Text to tokens and back: llama.cpp models without their weights."""
+"""Converts text to tokens and back, by llama.cpp models that are loaded without their weights."""
 
 import asyncio
 import ctypes
@@ -27,8 +27,8 @@ class Tokenizer:
     """One model's tokenizer. Its calls are thread-safe and release the GIL."""
 
     def __init__(self, path: str, split_paths: Sequence[str] = ()) -> None:
-        """`split_paths` are the further files of a split model: llama.cpp looks into each. Raises GatewayError when it
-        cannot read the vocabulary."""
+        """`split_paths`: the further files of a split model, which llama.cpp opens too. Raises GatewayError where the
+        vocabulary cannot be read."""
         params = C.llama_model_default_params()
         params.vocab_only = True
         paths = [path, *split_paths]
@@ -43,17 +43,17 @@ class Tokenizer:
         self.eos_text = self._text_of(C.llama_vocab_eos(self._vocab))
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids, special tokens recognised, with BOS where the model wants it (and only one)."""
+        """Token ids of a prompt. Special tokens are recognised; one BOS is added where the model wants it."""
         if self.adds_bos and self.bos_text:
             text = text.removeprefix(self.bos_text)
         return self._tokenize(text, add_special=True, parse_special=True)
 
     def tokenize_part(self, text: str) -> list[int]:
-        """Token ids of text in the middle of a prompt: special tokens recognised, and none added."""
+        """Token ids of a text inside a prompt. Special tokens are recognised, none is added."""
         return self._tokenize(text, add_special=False, parse_special=True)
 
     def tokenize_plain(self, text: str) -> list[int]:
-        """Token ids of what is nothing but text: no special token, neither in it nor around it."""
+        """Token ids of plain text. No special token is recognised or added."""
         return self._tokenize(text, add_special=False, parse_special=False)
 
     def _tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
@@ -68,39 +68,41 @@ class Tokenizer:
 
     @cached_property
     def infill(self) -> InfillMarks | None:
-        """The tokens that mark a gap to fill, where the model has them."""
+        """The tokens that mark a gap; None for a model without them."""
         marks = [C.llama_vocab_fim_pre(self._vocab), C.llama_vocab_fim_suf(self._vocab)]
         marks.append(C.llama_vocab_fim_mid(self._vocab))
         bos = C.llama_vocab_bos(self._vocab) if self.adds_bos else NULL_TOKEN
         return None if NULL_TOKEN in marks else InfillMarks(*marks, bos=None if bos == NULL_TOKEN else bos)
 
     def text_of(self, tokens: Sequence[int], source: str) -> str:
-        """`detokenize` for ids that a client sent as `source`. Raises GatewayError for one that does not exist."""
+        """The text of ids that a client sent in the field `source`. Raises GatewayError for an unknown id."""
         if tokens and not 0 <= min(tokens) <= max(tokens) < C.llama_vocab_n_tokens(self._vocab):
             raise invalid(f"{source} contains invalid tokens")
         return self.detokenize(tokens)
 
     @cached_property
     def closing(self) -> list[int]:
-        """The special token that ends every tokenised text, where the model wants one."""
-        asked = (C.llama_vocab_get_add_sep, C.llama_vocab_sep), (C.llama_vocab_get_add_eos, C.llama_vocab_eos)
-        wanted = {token(self._vocab) for is_added, token in asked if is_added(self._vocab)}
-        return [token for token in self.tokenize("")[-1:] if token in wanted]
+        """The special token that ends every tokenised text; empty for a model that adds none."""
+        candidates = (C.llama_vocab_get_add_sep, C.llama_vocab_sep), (C.llama_vocab_get_add_eos, C.llama_vocab_eos)
+        endings = {token(self._vocab) for is_added, token in candidates if is_added(self._vocab)}
+        return [token for token in self.tokenize("")[-1:] if token in endings]
 
     def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids that exist, special tokens written out."""
+        """The text of token ids, all of which must exist. Special tokens are written out."""
         start = 1 if tokens and self.adds_bos and tokens[0] == C.llama_vocab_bos(self._vocab) else 0
-        given = (ctypes.c_int32 * (len(tokens) - start))(*tokens[start:])
+        ids = (ctypes.c_int32 * (len(tokens) - start))(*tokens[start:])
         buffer = ctypes.create_string_buffer(max(len(tokens) * 8, 64))
-        length = C.llama_detokenize(self._vocab, given, len(given), buffer, len(buffer), False, True)
+        length = C.llama_detokenize(self._vocab, ids, len(ids), buffer, len(buffer), False, True)
         if length < 0:
             buffer = ctypes.create_string_buffer(-length)
-            length = C.llama_detokenize(self._vocab, given, len(given), buffer, len(buffer), False, True)
+            length = C.llama_detokenize(self._vocab, ids, len(ids), buffer, len(buffer), False, True)
         return buffer.raw[:length].decode("utf-8", "replace")
 
     def special_token(self, text: str) -> int | None:
-        """The token that `text` is, if it is one, and one of those that no other text makes (llguidance's reading: a
-        control token, or a user-defined one in angle brackets)."""
+        """The special token whose text is `text`, if there is one.
+
+        As in llguidance these are control tokens, and user-defined tokens in angle brackets.
+        """
         data = text.encode()
         tokens = (ctypes.c_int32 * (len(data) + 2))()
         if C.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), False, True) != 1:
@@ -122,21 +124,21 @@ class Tokenizer:
 
 
 class Tokenizers:
-    """Tokenizers by the digest of the weights, those used last."""
+    """A cache of tokenizers by the digest of the weights; the least recently used go first."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loaded: OrderedDict[str, asyncio.Future[Tokenizer]] = OrderedDict()
-        self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps the pointer, so we keep the object
+        self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps only a pointer
         C.llama_log_set(self._log, ctypes.c_void_p(0))
 
     async def get(self, bundle: Bundle) -> Tokenizer:
-        """The vocabulary of a model, loaded in a thread at first use. Raises GatewayError."""
+        """The tokenizer of a model, loaded in a thread at first use. Raises GatewayError."""
         digest = bundle.model_digest
         loading = self._loaded.get(digest)
         if loading is None:
-            made = asyncio.to_thread(Tokenizer, bundle.model_path, tuple(bundle.split_paths))
-            loading = self._loaded[digest] = asyncio.ensure_future(made)
+            load = asyncio.to_thread(Tokenizer, bundle.model_path, tuple(bundle.split_paths))
+            loading = self._loaded[digest] = asyncio.ensure_future(load)
             loading.add_done_callback(lambda done: self._forget_failure(digest, done))
         self._loaded.move_to_end(digest)
         while len(self._loaded) > self._settings.vocabulary_cache:
@@ -144,19 +146,19 @@ class Tokenizers:
         return await asyncio.shield(loading)
 
     async def tokenize(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize`; long texts in a thread: the streams of others go on meanwhile."""
+        """`Tokenizer.tokenize`, for long texts in a thread, so that other streams go on."""
         return await self._apart(tokenizer.tokenize, text)
 
     async def tokenize_part(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize_part`; long texts in a thread."""
+        """`Tokenizer.tokenize_part`, for long texts in a thread."""
         return await self._apart(tokenizer.tokenize_part, text)
 
     async def tokenize_plain(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize_plain`; long texts in a thread."""
+        """`Tokenizer.tokenize_plain`, for long texts in a thread."""
         return await self._apart(tokenizer.tokenize_plain, text)
 
     async def text_of(self, tokenizer: Tokenizer, tokens: Sequence[int], source: str) -> str:
-        """`Tokenizer.text_of`; of long lists in a thread."""
+        """`Tokenizer.text_of`, for long lists in a thread."""
         if len(tokens) <= self._settings.tokenize_inline:
             return tokenizer.text_of(tokens, source)
         return await asyncio.to_thread(tokenizer.text_of, tokens, source)

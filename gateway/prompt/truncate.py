@@ -1,4 +1,4 @@
-"""Prompts that are longer than the context: whole messages go first, then the middle (http-api 5.4 and 14.3)."""
+"""Shortens prompts to the context: drops whole messages first, then the middle (http-api 5.4 and 14.3)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -21,7 +21,7 @@ async def drop_oldest(
 ) -> Rendered:
     """The rendering of as many of the latest messages as fit. System messages and the last message always stay.
 
-    Renders a number of times that is the logarithm of the number of messages: more messages never make a shorter text.
+    Renders O(log n) times for n messages: the search relies on more messages never making a shorter text.
     """
 
     async def render_from(start: int) -> Rendered:
@@ -44,7 +44,7 @@ async def drop_oldest(
 
 
 def cut_middle(tokens: list[int], num_ctx: int, num_keep: int, *, has_bos: bool) -> list[int]:
-    """The first `num_keep` tokens (negative = as many as fit) and the last ones, about half of what is left."""
+    """The first `num_keep` tokens (negative = as many as fit), and the last ones for half of the remaining context."""
     keep = len(tokens) if num_keep < 0 else num_keep + has_bos
     keep = min(keep, num_ctx - 1)
     rest = num_ctx - max((num_ctx - keep) // 2, 1) - keep

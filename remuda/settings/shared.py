@@ -14,7 +14,6 @@ from remuda.settings.types import (
     Host,
     LenientSettings,
     Level,
-    OptionalFlag,
     Period,
     PositiveInt32,
     Word,
@@ -29,9 +28,6 @@ class SharedSettings(LenientSettings):
     (`:11434`) means all addresses."""
     models: Annotated[Folder, Field(validation_alias="OLLAMA_MODELS")] = Path.home() / ".ollama" / "models"
     """The models folder, in Ollama's layout."""
-    go_template: Annotated[OptionalFlag, Field(validation_alias="OLLAMA_GO_TEMPLATE")] = None
-    """On: a model's Go template is preferred to its Jinja template. Off: it is never used. Unset: the template that can
-    express more is used."""
     debug: Annotated[Level, Field(validation_alias="OLLAMA_DEBUG")] = 0
     """1 gives debug logs, 2 gives more, negative numbers give fewer."""
     log_format: Annotated[Literal["auto", "console", "json"], Word, Field(validation_alias="REMUDA_LOG_FORMAT")] = (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from remuda.settings.types import MIB, LenientSettings, Positive, Unsigned
+from remuda.settings.types import MIB, LenientSettings, OptionalFlag, Positive, Unsigned
 
 EMBEDDED_MODEL = str(Path(__file__).resolve().parents[2] / "models" / "cria.gguf")
 
@@ -15,6 +15,9 @@ class StoreSettings(LenientSettings):
 
     embedded_model: Annotated[str, Field(validation_alias="REMUDA_EMBEDDED_MODEL")] = EMBEDDED_MODEL
     """GGUF file that the store imports as `cria:latest` where no such model is installed; `none` = import nothing."""
+    go_template: Annotated[OptionalFlag, Field(validation_alias="OLLAMA_GO_TEMPLATE")] = None
+    """On: a model's Go template is preferred to its Jinja template. Off: it is never used. Unset: the template that can
+    express more is used."""
     max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 16 * MIB
     """Most bytes of a manifest, template, parameters or license. A manifest of ten thousand layers takes 2 MB."""
     gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256

@@ -8,9 +8,9 @@ import time
 from asyncio.subprocess import DEVNULL, Process
 
 from remuda.durations import NANOSECONDS, seconds
+from remuda.endpoints import remove_socket
 from remuda.logs import get_logger
 from remuda.process import exit_reason
-from remuda.rpc import remove_socket
 from remuda.settings import Settings
 from remuda.supervisor.errors import StartError
 from remuda.supervisor.health import until_serving

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from remuda.endpoints import RUN_DIR_VARIABLE, Endpoints
+from remuda.endpoints import LISTEN_VARIABLE, RUN_DIR_VARIABLE, Endpoints
 from remuda.process import PARENT_VARIABLE
 
 
@@ -40,7 +40,7 @@ def child_environment(endpoints: Endpoints, listen_fd: int) -> dict[str, str]:
         **os.environ,
         RUN_DIR_VARIABLE: str(endpoints.folder),
         PARENT_VARIABLE: str(os.getpid()),
-        "REMUDA_LISTEN_FD": str(listen_fd),
+        LISTEN_VARIABLE: str(listen_fd),
         # Otherwise Python would import a folder named `store` from the current directory.
         "PYTHONSAFEPATH": "1",
     }

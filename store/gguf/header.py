@@ -1,6 +1,6 @@
-"""GGUF headers, read with limits: the file may come from anyone, and llama.cpp must never see a hostile one.
+"""Reads GGUF headers with limits: anyone may have made the file, and llama.cpp must never see a hostile one.
 
-Everything is checked against the file's size before memory is taken for it, in integers that do not overflow.
+Every count is checked against the file's size before memory is allocated, in integers that do not overflow.
 Layout (little endian): magic, version u32, tensor count u64, pair count u64; pairs of key, type and value; tensors of
 name, dimensions, type and offset; padding; data. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -18,13 +18,13 @@ from store.gguf.tensor_types import TENSOR_TYPES, TensorType
 
 Array = list[str] | NDArray[np.generic]
 Value = bool | int | float | str | Array | None
-"""A metadata value. None is an array that was not read."""
+"""A metadata value. None stands for an array that was skipped."""
 
 MAX_DIMENSIONS = 4
 MAX_TENSOR_SIDE = (1 << 63) - 1
 MAX_ARRAY = 64 << 20
 MAX_ELEMENTS = 4 << 20
-"""Array elements decoded of one file: beyond it arrays stay unread. The largest vocabularies have a tenth of it."""
+"""Array elements that are decoded per file; further arrays are skipped. The largest vocabularies have a tenth of it."""
 MIN_PAIR_SIZE = 8 + 4 + 1
 MIN_TENSOR_SIZE = 8 + 4 + 4 + 8
 DEFAULT_ALIGNMENT = 32
@@ -47,7 +47,7 @@ _NUMBERS = {
 
 SPLIT_NUMBER, SPLIT_COUNT = "split.no", "split.count"
 _SPLIT_KEYS = frozenset({SPLIT_NUMBER, SPLIT_COUNT})
-"""llama.cpp ends the process that meets one of these in another type than u16."""
+"""llama.cpp aborts its process where one of these is not a u16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _read_counts(reader: HeaderReader) -> tuple[int, int]:
 
 
 class _MetadataReader:
-    """Reads the key-value pairs."""
+    """Reads the key-value pairs, with arrays as far as `MAX_ELEMENTS` allows."""
 
     def __init__(self, reader: HeaderReader, arrays: bool) -> None:
         self._reader = reader
@@ -158,20 +158,20 @@ class _MetadataReader:
         kind, count = self._reader.u32(), self._reader.u64()
         if count > MAX_ARRAY:
             raise InvalidGgufError("an array of its metadata is too long")
-        wanted = count <= self._elements_left
-        if wanted:
+        is_read = count <= self._elements_left
+        if is_read:
             self._elements_left -= count
-        return self._strings(count, wanted) if kind == _STRING else self._numbers(_number_type(kind), count, wanted)
+        return self._strings(count, is_read) if kind == _STRING else self._numbers(_number_type(kind), count, is_read)
 
-    def _strings(self, count: int, wanted: bool) -> list[str] | None:
+    def _strings(self, count: int, is_read: bool) -> list[str] | None:
         self._reader.require(count * 8)
-        if wanted:
+        if is_read:
             return [self._reader.string() for _ in range(count)]
         self._reader.skip_strings(count)
         return None
 
-    def _numbers(self, kind: np.dtype[np.generic], count: int, wanted: bool) -> NDArray[np.generic] | None:
-        if wanted:
+    def _numbers(self, kind: np.dtype[np.generic], count: int, is_read: bool) -> NDArray[np.generic] | None:
+        if is_read:
             return np.frombuffer(self._reader.take(count * kind.itemsize), kind)
         self._reader.skip(count * kind.itemsize)
         return None
@@ -184,7 +184,7 @@ def _number_type(kind: int) -> np.dtype[np.generic]:
 
 
 def _to_python(number: np.generic) -> bool | int | float:
-    """The Python number that prints like `number`: 1e-05, where an f32's exact value is 9.999999747378752e-06."""
+    """The Python number that prints like `number`: an f32 of 1e-05 becomes 1e-05, not 9.999999747378752e-06."""
     return float(str(number)) if number.dtype == np.float32 else number.item()
 
 

@@ -17,11 +17,11 @@ _U64 = struct.Struct("<Q")
 
 
 class InvalidGgufError(ValueError):
-    """The file is no GGUF that Remuda accepts. The text says why and holds no path."""
+    """The file is not a GGUF file that Remuda accepts. The text says why and holds no path."""
 
 
 class HeaderReader:
-    """A forward reader that never leaves the file or the longest allowed header. It refuses with InvalidGgufError."""
+    """Reads forward. Raises InvalidGgufError at the end of the file and beyond the longest allowed header."""
 
     def __init__(self, file: FileIO) -> None:
         self.size = os.fstat(file.fileno()).st_size
@@ -37,11 +37,11 @@ class HeaderReader:
 
     @property
     def left(self) -> int:
-        """Bytes that the header can still have."""
+        """Bytes that the header may still have."""
         return self._limit - self.position
 
     def require(self, count: int) -> None:
-        """Refuses a header that cannot hold `count` bytes more."""
+        """Raises InvalidGgufError where fewer than `count` bytes are left."""
         if count > self.left:
             raise InvalidGgufError("its header is truncated" if self._limit == self.size else "its header is too long")
 
@@ -67,7 +67,7 @@ class HeaderReader:
         self._at += count
 
     def skip_strings(self, count: int) -> None:
-        """Passes over `count` strings. The inner loop is inlined: vocabularies have hundreds of thousands of them."""
+        """Skips `count` strings. The inner loop is inlined, as vocabularies have hundreds of thousands."""
         while count:
             self._fill(8)
             window, at, last = self._window, self._at, len(self._window) - 8

@@ -1,6 +1,6 @@
-"""Models that are split into several GGUF files: each file is a model layer of the manifest.
+"""Orders and merges the GGUF files of a split model. Each file is a model layer of the manifest.
 
-Every file says its number and how many there are; the first has the metadata, and the tensors lie in all of them.
+Every file tells its number and the count of files. The first has the metadata; all have tensors.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from store.gguf.header import SPLIT_COUNT, SPLIT_NUMBER, Gguf
 
 
 def is_split(header: Gguf) -> bool:
-    """Whether this is one of several files."""
+    """Whether the file is one of several."""
     return (header.integer(SPLIT_COUNT) or 0) > 1
 
 
@@ -27,7 +27,7 @@ def order(headers: Sequence[Gguf]) -> list[int]:
 
 
 def merge(headers: Sequence[Gguf]) -> Gguf:
-    """The files of a split model as one: the first one's metadata, the tensors of all. Raises CorruptModelError."""
+    """One header for all files: the metadata of the first, the tensors of all. Raises CorruptModelError."""
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     if len({tensor.name for tensor in tensors}) < len(tensors):
         raise CorruptModelError("the files of the split model have a tensor twice")

@@ -1,4 +1,4 @@
-"""ggml's tensor types and llama.cpp's file types, by the numbers that stand in GGUF files."""
+"""ggml's tensor types and llama.cpp's file types, by their numbers in GGUF files."""
 
 from dataclasses import dataclass
 

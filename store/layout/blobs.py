@@ -16,7 +16,7 @@ BLOB_MODE = 0o644
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Content that is in the store."""
+    """A content in the store. `size` is in bytes."""
 
     digest: Digest
     size: int
@@ -29,7 +29,7 @@ class Blobs:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Makes the folder, proves that it takes files, and renames blobs of old spelling. Raises OSError."""
+        """Makes the folder, checks that it is writable, and renames blobs of the old spelling. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder):
             pass
@@ -45,18 +45,18 @@ class Blobs:
             old.rename(new)
 
     def path(self, digest: Digest) -> Path:
-        """The only way from a digest to a path: a `Digest` holds 64 hex digits, so the path is a file of the folder."""
+        """The path of a blob. A `Digest` holds only hex digits, so the path never leaves the folder."""
         return self.folder / digest.file_name
 
     def require(self, digest: Digest) -> Path:
-        """The path of a blob that has to be there. Raises CorruptModelError."""
+        """The path of a blob. Raises CorruptModelError where it is missing."""
         path = self.path(digest)
         if not path.is_file():
             raise CorruptModelError(f"blob {digest} is missing")
         return path
 
     def read(self, digest: Digest, limit: int) -> bytes:
-        """A small blob's content. Raises CorruptModelError when it is missing or larger than `limit` bytes."""
+        """A small blob's content. Raises CorruptModelError where it is missing or larger than `limit` bytes."""
         try:
             with self.path(digest).open("rb") as file:
                 content = file.read(limit + 1)
@@ -67,7 +67,7 @@ class Blobs:
         return content
 
     def add(self, source: BinaryIO) -> Blob:
-        """Stores what `source` yields, or reuses the blob that has the same content."""
+        """Stores the content of `source`, or reuses the blob with the same content."""
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="sha256-", delete=False) as target:
             temporary = Path(target.name)
             try:
@@ -80,7 +80,7 @@ class Blobs:
     def _keep(self, temporary: Path, digest: Digest) -> None:
         final = self.path(digest)
         if final.is_file():
-            os.utime(final)  # a pruning server spares what was touched lately
+            os.utime(final)  # pruning spares recently touched blobs
             return
         temporary.chmod(BLOB_MODE)
         temporary.rename(final)

@@ -1,4 +1,4 @@
-"""Digests: `sha256` and 64 hex digits, nothing else."""
+"""Digests: SHA-256 and no other algorithm."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 class InvalidDigestError(ValueError):
-    """The text is no digest."""
+    """The text is not a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Digest:
             raise InvalidDigestError("invalid digest format")
 
     def __str__(self) -> str:
-        """As manifests spell it."""
+        """The spelling of manifests: `sha256:<64 hex>`."""
         return f"sha256:{self.hex}"
 
     @property
     def file_name(self) -> str:
-        """As blobs are called on disk."""
+        """The name of the blob's file: `sha256-<64 hex>`."""
         return f"sha256-{self.hex}"
 
 

@@ -1,4 +1,4 @@
-"""The small layers of a model: its config, texts, parameters and preset messages."""
+"""Reads the small layers of a model: its config, texts, parameters and preset messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Parsed = TypeVar("Parsed")
 
 
 class ModelConfig(BaseModel):
-    """The config blob. Everything may be missing; the order of the fields is that of the file."""
+    """The config blob. Any field may be missing; they stand in the order of the file."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
@@ -23,7 +23,7 @@ class ModelConfig(BaseModel):
     model_family: str = ""
     model_families: list[str] | None = None
     model_type: str = ""
-    """The parameter count for people: "3.2B"."""
+    """The parameter count as people read it: "3.2B"."""
     file_type: str = ""
     renderer: str = ""
     parser: str = ""
@@ -38,7 +38,7 @@ class ModelConfig(BaseModel):
 
 
 class PresetMessage(BaseModel):
-    """A MESSAGE of the Modelfile."""
+    """A message that begins every conversation: a MESSAGE of the Modelfile."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ _MESSAGES = TypeAdapter(list[PresetMessage])
 
 @dataclass(frozen=True, slots=True)
 class SmallLayers:
-    """All of a model but its weights."""
+    """Everything of a model except its weights."""
 
     config: ModelConfig
     template: str
@@ -66,14 +66,14 @@ class SmallLayers:
 
 
 class LayerReader:
-    """Reads the small layers of manifests. Blobs larger than `limit` bytes are refused."""
+    """Reads the small layers of manifests. Refuses blobs larger than `limit` bytes."""
 
     def __init__(self, blobs: Blobs, limit: int) -> None:
         self._blobs = blobs
         self._limit = limit
 
     def read(self, manifest: Manifest) -> SmallLayers:
-        """Raises CorruptModelError when a blob is missing, too large or not what its media type says."""
+        """Raises CorruptModelError where a blob is missing, too large or not of its media type's form."""
         return SmallLayers(
             config=self.config(manifest),
             template=self._last_text(manifest.of_type(LayerType.TEMPLATE, LayerType.PROMPT)),

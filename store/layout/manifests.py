@@ -25,7 +25,7 @@ MAX_SIZE = (1 << 63) - 1
 
 
 class LayerType(StrEnum):
-    """Media types of the layers that Remuda reads. Others are kept and ignored."""
+    """Media types of the layers that Remuda reads. It keeps and ignores all others."""
 
     MODEL = "application/vnd.ollama.image.model"
     PROJECTOR = "application/vnd.ollama.image.projector"
@@ -51,7 +51,7 @@ DigestField = Annotated[Digest, BeforeValidator(_read_digest), PlainSerializer(s
 
 
 class Layer(BaseModel):
-    """One blob of a model and what it is. Sizes are bytes. The order of the fields is that of the file."""
+    """One blob of a model. Sizes are bytes. The fields stand in the order of the file."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
 
@@ -63,7 +63,7 @@ class Layer(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a manifest file says. The order of the fields is that of the file."""
+    """The content of a manifest file. The fields stand in the order of the file."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
@@ -84,31 +84,31 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A manifest with what only its file tells."""
+    """A manifest, and what is known from its file."""
 
     name: Name
     manifest: Manifest
     digest: Digest
-    """SHA-256 of the file: the model's id."""
+    """SHA-256 of the file. It identifies the model."""
     modified_at_ns: int
     """Unix time in nanoseconds."""
 
 
 class Manifests:
-    """The folder of manifests. Files larger than `limit` bytes are refused."""
+    """The folder of manifests. Refuses files larger than `limit` bytes."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
         self._limit = limit
 
     def prepare(self) -> None:
-        """Makes the folder and proves that it takes files. Raises OSError."""
+        """Makes the folder and checks that it is writable. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder):
             pass
 
     def names(self) -> Iterator[Name]:
-        """The names of all manifests, unread. Files that are no model's are logged and skipped."""
+        """The names of all manifests, by their paths alone. Logs and skips files whose path is not a name."""
         for path in self.folder.glob("*/*/*/*"):
             try:
                 name = Name(*path.relative_to(self.folder).parts)
@@ -119,14 +119,14 @@ class Manifests:
                 yield name
 
     def all(self) -> list[Installed]:
-        """All readable manifests, newest first. Unreadable ones are logged and skipped."""
-        found: list[Installed] = []
+        """All readable manifests, newest first. Logs and skips the others."""
+        manifests: list[Installed] = []
         for name in self.names():
             try:
-                found.append(self._read(name))
+                manifests.append(self._read(name))
             except (CorruptModelError, ModelNotFoundError, OSError) as error:
                 get_logger().warning("manifest skipped", model=name.shortest, reason=str(error))
-        return sorted(found, key=lambda installed: (-installed.modified_at_ns, installed.name))
+        return sorted(manifests, key=lambda installed: (-installed.modified_at_ns, installed.name))
 
     def find(self, name: Name) -> Installed:
         """The manifest of `name`, whatever its case. Raises ModelNotFoundError, CorruptModelError."""
@@ -135,7 +135,7 @@ class Manifests:
         return self._read(name)
 
     def has(self, name: Name) -> bool:
-        """Whether a manifest of that name, in any case, is there, be it readable or not."""
+        """Whether there is a manifest of that name, whatever its case, readable or not."""
         return os.path.lexists(canonicalise(name, self.names()).manifest_path(self.folder))
 
     def _read(self, name: Name) -> Installed:
@@ -150,11 +150,11 @@ class Manifests:
         return Installed(name, _parse(content, name), Digest(hashlib.sha256(content).hexdigest()), status.st_mtime_ns)
 
     def write(self, name: Name, manifest: Manifest) -> None:
-        """Installs `manifest` under `name` in one step, in the place of what was there."""
+        """Installs `manifest` under `name`, atomically replacing an earlier one."""
         path = name.manifest_path(self.folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = orjson.dumps(manifest.model_dump(by_alias=True, exclude_none=True)) + b"\n"
-        # the temporary file lies at the top, where a listing, four levels deep, never sees it
+        # a temporary file at the top is never listed: manifests lie four levels deep
         with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as target:
             temporary = Path(target.name)
             try:

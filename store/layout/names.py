@@ -19,7 +19,7 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Name:
-    """A complete, grammatical name. No part can be empty, hold a slash or begin with a dot: each is one file name."""
+    """A complete, valid name. Every part is a safe file name: not empty, no slash, no dot at the beginning."""
 
     host: str
     namespace: str
@@ -43,7 +43,7 @@ class Name:
 
     @property
     def shortest(self) -> str:
-        """For people: without the default host and namespace, always with the tag."""
+        """The name without the default host and namespace, always with the tag."""
         if self.host.lower() != DEFAULT_HOST:
             return self.full
         if self.namespace.lower() != DEFAULT_NAMESPACE:
@@ -73,9 +73,9 @@ def parse_name(text: str) -> Name:
 
 
 def canonicalise(name: Name, installed: Iterable[Name]) -> Name:
-    """`name` in the store's spelling: each part by itself takes that of an installed part equal but for case."""
+    """`name` in the store's spelling: each part takes the case of an equal part of an installed name."""
     spellings: tuple[dict[str, str], ...] = ({}, {}, {}, {})
     for other in sorted(installed):
-        for known, part in zip(spellings, other.parts, strict=True):
-            known.setdefault(part.lower(), part)
-    return Name(*(known.get(part.lower(), part) for known, part in zip(spellings, name.parts, strict=True)))
+        for spelling, part in zip(spellings, other.parts, strict=True):
+            spelling.setdefault(part.lower(), part)
+    return Name(*(spelling.get(part.lower(), part) for spelling, part in zip(spellings, name.parts, strict=True)))

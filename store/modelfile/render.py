@@ -1,4 +1,4 @@
-"""Modelfile text: how a model is written down for people."""
+"""Renders a model as the text of a Modelfile."""
 
 from collections.abc import Iterator
 
@@ -49,7 +49,7 @@ def _instructions(model: OpenedModel) -> Iterator[str]:
 
 
 def render_parameters(params: Params) -> str:
-    """The `parameters` text of `/api/show`: a line per value, keys padded, strings in quotes."""
+    """The `parameters` text of `/api/show`: one line per value, with padded keys and quoted strings."""
     return "\n".join(f"{key:<{KEY_WIDTH}} {_quoted_if_text(value)}" for key, value in _each_parameter(params))
 
 
@@ -60,7 +60,7 @@ def _each_parameter(params: Params) -> Iterator[tuple[str, JsonValue]]:
 
 
 def _quote(text: str) -> str:
-    """Quotes what a Modelfile's reader would otherwise cut or trim."""
+    """Quotes text that a parser would otherwise cut or trim."""
     if "\n" not in text and text == text.strip(" "):
         return text
     marks = '"""' if '"' in text else '"'

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from remuda.cpu_lists import write_cpu_set
 from remuda.devices import is_gpu
+from remuda.process import PARENT_VARIABLE
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 
@@ -19,7 +20,7 @@ async def spawn_worker(start: wire.StartWorker, spin_count: int, cpus: frozenset
 
     The worker reads its StartWorker from standard input.
     """
-    environment = {"REMUDA_PARENT_PID": str(os.getpid())}
+    environment = {PARENT_VARIABLE: str(os.getpid())}
     environment |= device_environment(start.placement.devices) | cpu_environment(cpus)
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -4,7 +4,7 @@ import os
 import sys
 
 from remuda.devices import device_names
-from remuda.process import begin_process, die_with_parent
+from remuda.process import PARENT_VARIABLE, begin_process, die_with_parent
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
 from workers.worker.affinity import confine
@@ -16,7 +16,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 def main() -> None:
     """Entry point. The parent is the worker host."""
-    parent = int(os.environ["REMUDA_PARENT_PID"])
+    parent = int(os.environ[PARENT_VARIABLE])
     die_with_parent(parent)
     settings = Settings()
     start = wire.StartWorker.FromString(sys.stdin.buffer.read())

@@ -1,4 +1,4 @@
-"""Go templates with Ollama's functions and missing-key rule, through gotpl. Runs in the template process alone."""
+"""Renders Go templates by gotpl, with Ollama's functions and missing-key rule. Runs only in the template process."""
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ _SIMPLE_TYPES = {"string": "string", "boolean": "boolean", "number": "number", "
 
 
 class Struct:
-    """A Go struct: fields by their Go names; it prints as `source`, its JSON."""
+    """A Go struct. Templates read `fields` by their Go names; it prints as `source`, its JSON."""
 
     def __init__(self, source: Any, fields: Mapping[str, Any]) -> None:
         self.source = source
@@ -31,7 +31,7 @@ class Struct:
 
 
 class PrintedMap(gotpl.GoSeq2[str, Any]):
-    """A Go map, in sorted order, that prints as JSON."""
+    """A Go map: it iterates in sorted order and prints as JSON."""
 
     def __init__(self, entries: Mapping[str, Any]) -> None:
         super().__init__(sorted(entries.items()))
@@ -51,7 +51,7 @@ class PrintedMap(gotpl.GoSeq2[str, Any]):
 
 
 class PrintedList:
-    """A Go slice that prints as JSON. Never empty: gotpl counts only lists among the empty values."""
+    """A Go slice that prints as JSON. It is never empty, as gotpl takes only an empty list for false."""
 
     def __init__(self, items: Iterable[Any]) -> None:
         self.items = list(items)
@@ -78,7 +78,7 @@ def render_go(source: str, variables: Mapping[str, Any], cache_size: int) -> str
 
 
 def go_json(value: Any) -> str:
-    """JSON as Go's encoder writes it: compact, escaped for HTML, maps in sorted order, structs in their own."""
+    """JSON as Go's encoder writes it: compact, with HTML escapes, maps sorted, structs in the order of their fields."""
     return encode(_plain(value)).decode()
 
 
@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def _with_sorted_maps(value: Any, is_map: bool = False) -> Any:
-    """A tool or call in JSON: its structs keep their order, its maps (properties, arguments) are sorted."""
+    """Sorts the maps (properties, arguments) in the JSON of a tool or call. Structs keep their order."""
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value)
         keys = sorted(items) if is_map else list(items)

@@ -1,4 +1,4 @@
-"""The variables of Ollama's Go templates, made from a conversation in JSON (http-api 13.3)."""
+"""Makes the variables of Ollama's Go templates from a conversation in JSON (http-api 13.3)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from gateway.prompt.templates.go import PrintedList, PrintedMap, Struct
 Json = Mapping[str, Any]
 
 
-def go_variables(given: Json) -> dict[str, Any]:
-    """The template's root value. `given` has the variables by their Go names, with messages and tools as JSON."""
-    variables = {"System": "", "Prompt": "", "Response": "", "Suffix": "", **given}
-    variables["Messages"] = [_message(message) for message in given.get("Messages", ())]
-    tools = [_tool(tool) for tool in given.get("Tools", ())]
+def go_variables(named: Json) -> dict[str, Any]:
+    """The template's root value. `named` has the variables by their Go names, with messages and tools as JSON."""
+    variables = {"System": "", "Prompt": "", "Response": "", "Suffix": "", **named}
+    variables["Messages"] = [_message(message) for message in named.get("Messages", ())]
+    tools = [_tool(tool) for tool in named.get("Tools", ())]
     variables["Tools"] = PrintedList(tools) if tools else []
     return variables
 

@@ -1,4 +1,4 @@
-"""What the text of a Go template tells: the variables it uses, its tags, and its last turn without the reply."""
+"""Reads from a Go template's text which variables it uses, its tags, and its part before the reply."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -12,14 +12,14 @@ from gotpl.parse.parser import parse_template
 from gateway.errors import internal
 
 FUNCTIONS = dict.fromkeys(("json", "currentDate", "yesterdayDate", "toTypeScriptType"), str)
-"""Names that parse as functions; parsing calls none of them."""
+"""Names that parse as functions. Parsing never calls them."""
 PARSED = 32
-"""Templates whose parsed form is kept: requests bring their own, and one of 64 KiB takes megabytes."""
+"""Parsed templates in the cache. Few, as requests bring their own and one of 64 KiB takes megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The marks around a model's thoughts."""
+    """The texts around a model's thoughts."""
 
     opening: str
     closing: str
@@ -37,7 +37,7 @@ class GoSyntax:
         return any(variable in _names(node) for node in _walk(self.root))
 
     def thinking_tags(self) -> Tags | None:
-        """The texts around the thoughts of earlier messages, where the template shows such."""
+        """The texts around the thoughts of earlier messages; None where the template shows no thoughts."""
         for loop in _message_loops(self.root):
             for block in (n for n in _walk(loop) if isinstance(n, ListNode)):
                 if any(isinstance(n, ActionNode) and _mentions(n, "Thinking") for n in block.nodes):
@@ -45,7 +45,7 @@ class GoSyntax:
         return None
 
     def tool_tag(self) -> str:
-        """What introduces a tool call: the first text under `if .ToolCalls`, up to a brace; `{` if there is none."""
+        """What begins a tool call: the first text below `if .ToolCalls`, up to a brace; `{` where there is none."""
         for branch in (n for n in _walk(self.root) if isinstance(n, IfNode) and _mentions(n.pipeline, "ToolCalls")):
             texts = (n.text.strip() for n in _walk(branch.body) if isinstance(n, TextNode))
             text = next((text for text in texts if text), "")
@@ -54,13 +54,16 @@ class GoSyntax:
 
     def before_response(self) -> str:
         """The template cut off where the reply goes, with its open blocks closed."""
-        found = _find_response(self.root, 0)
-        return self.source if found is None else self.source[: found[0]] + "{{ end }}" * found[1]
+        response = _find_response(self.root, 0)
+        if response is None:
+            return self.source
+        start, open_blocks = response
+        return self.source[:start] + "{{ end }}" * open_blocks
 
 
 @lru_cache(maxsize=PARSED)
 def parse_go(source: str) -> GoSyntax:
-    """Parses a template; one that shows neither messages nor a reply gets a reply at its end. Raises GatewayError."""
+    """Parses a template. Appends the reply where it shows neither messages nor a reply. Raises GatewayError."""
     syntax = _parse(source)
     return syntax if syntax.uses("Messages") or syntax.uses("Response") else _parse(source + "{{ .Response }}")
 
@@ -87,7 +90,7 @@ def _children(node: Any) -> Iterator[Any]:
 
 
 def _message_loops(node: Any) -> Iterator[RangeNode]:
-    """The outermost loops over messages: each node is below one of them at most."""
+    """The outermost loops over messages, so that no node is below two of them."""
     if isinstance(node, RangeNode) and _mentions(node.pipeline, "Messages"):
         yield node
         return
@@ -110,13 +113,13 @@ def _tags_of(block: ListNode) -> Tags | None:
 
 
 def _find_response(node: Any, depth: int) -> tuple[int, int] | None:
-    """Where the action that prints the reply begins, and how many blocks are open there."""
+    """Where the action that prints the reply begins, and the number of blocks open there."""
     if isinstance(node, ActionNode):
         return (node.start, depth) if _mentions(node.pipeline, "Response") else None
     for child in node.nodes if isinstance(node, ListNode) else ():
-        if found := _find_response(child, depth):
-            return found
+        if response := _find_response(child, depth):
+            return response
     for branch in (getattr(node, "body", None), getattr(node, "else_body", None)):
-        if branch is not None and (found := _find_response(branch, depth + 1)):
-            return found
+        if branch is not None and (response := _find_response(branch, depth + 1)):
+            return response
     return None

@@ -1,7 +1,7 @@
-"""The one renderer of Jinja chat templates: jinja2's immutable sandbox with what Hugging Face's templates expect.
+"""Renders Jinja chat templates in jinja2's immutable sandbox, with what Hugging Face's templates expect.
 
-Templates come from model files, which anybody may have written. They run in a child process (`sandbox`) whose time and
-memory are bounded; nothing else in Remuda evaluates a template.
+Templates come from model files, which anybody may have written. They run only in the template process (`sandbox`),
+whose time and memory are bounded.
 """
 
 import datetime
@@ -16,8 +16,9 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 PROBE = "5d1c0e: what a template shows of a message"
+"""A content that no template contains by itself."""
 FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, AttributeError)
-"""What templates raise, beside jinja2's own errors."""
+"""What templates raise besides jinja2's own errors."""
 
 
 class TemplateRenderError(Exception):
@@ -25,7 +26,7 @@ class TemplateRenderError(Exception):
 
 
 class Arguments(dict[str, Any]):
-    """The arguments of a tool call. Some templates want an object, some print or add the JSON text: both work."""
+    """The arguments of a tool call: an object for some templates, JSON text for those that print or concatenate it."""
 
     def __str__(self) -> str:
         return to_json(self)
@@ -60,7 +61,7 @@ def to_json(
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A compiled template. Those of some models with images show contents only as lists of parts."""
+    """A compiled template. Templates of some vision models show only contents that are lists of parts."""
 
     template: Template
     wants_parts: bool
