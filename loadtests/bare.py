@@ -14,9 +14,9 @@ import llama_cpp.llama_cpp as _untyped
 from pydantic import BaseModel
 
 from loadtests.setup import Setup
+from workers.engine.batch import Batch
 from workers.engine.context import Context, ContextOptions
 from workers.engine.model import Model, ModelOptions
-from workers.engine.rows import Batch
 
 C: Any = _untyped
 WARNING = 3

@@ -7,10 +7,10 @@ import orjson
 
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
-from store.chat_template import TemplateSources
 from store.details import describe
 from store.layout.layers import SmallLayers
 from store.layout.manifests import Installed
+from store.template_choice import TemplateSources
 from store.weights import Weights
 
 JINJA_KEY: Final = "tokenizer.chat_template"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from store.chat_template import HARMONY_FAMILIES, Skill, TemplateSources, go_skills, skills_of
 from store.gguf.header import Gguf
+from store.template_choice import HARMONY_FAMILIES, Skill, TemplateSources, go_skills, skills_of
 
 INFILL_KEYS = tuple(f"tokenizer.ggml.fim_{part}_token_id" for part in ("pre", "suf", "mid"))
 """Keys that name the tokens around a gap. With them Remuda inserts whatever the template; Ollama does not."""

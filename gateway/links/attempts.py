@@ -8,7 +8,7 @@ from enum import Enum
 import grpc.aio
 
 from gateway.errors import unavailable
-from gateway.links.retries import RETRY_PAUSE_S, is_dropped
+from gateway.links.dropped_calls import RETRY_PAUSE_S, is_dropped
 from gateway.links.token_stream import Inbox, SubmitBroken
 from remuda.durations import seconds
 from remuda.logs import get_logger

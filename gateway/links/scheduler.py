@@ -7,7 +7,7 @@ import grpc.aio
 
 from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.links.attempts import SCHEDULER_AWAY
-from gateway.links.retries import is_away, persist
+from gateway.links.dropped_calls import is_away, persist
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
 from remuda.devices import is_gpu

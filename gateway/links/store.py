@@ -8,8 +8,8 @@ import grpc
 import grpc.aio
 
 from gateway.errors import internal, invalid, not_found, unavailable
+from gateway.links.dropped_calls import is_away, persist
 from gateway.links.model_names import local_name
-from gateway.links.retries import is_away, persist
 from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings

@@ -6,8 +6,8 @@ import orjson
 from pydantic import JsonValue
 
 from store.bundle import OpenedModel
-from store.chat_template import DEFAULT_TEMPLATE
 from store.layout.layers import Params
+from store.template_choice import DEFAULT_TEMPLATE
 
 KEY_WIDTH = 30
 

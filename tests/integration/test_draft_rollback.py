@@ -8,12 +8,12 @@ from support.engine_run import PATIENT, Run
 from support.memory_models import WINDOW, write_hybrid, write_plain, write_recurrent, write_windowed
 from support.mtp_models import write_recurrent_with_head
 
-from workers.engine.batch import Plan
 from workers.engine.context import Context, ContextOptions
 from workers.engine.drafting import speculation
 from workers.engine.drafting.gain import Gain
 from workers.engine.engine import Engine, EngineOptions
 from workers.engine.model import Model, ModelOptions
+from workers.engine.plan import Plan
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence
 

@@ -10,11 +10,11 @@ from support.memory_models import write_windowed
 from support.paths import CRIA
 from support.scripted import FIRST_WORD, PROMPT, write_scripted_model
 
+from workers.engine.batch import Batch
 from workers.engine.context import Context, ContextOptions
 from workers.engine.drafting.model import DraftModel
 from workers.engine.grammar import Grammars
 from workers.engine.model import Model, ModelOptions
-from workers.engine.rows import Batch
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.vision_models import write_projector, write_text_model
 
+from workers.engine.batch import Batch
 from workers.engine.context import Context, ContextOptions
 from workers.engine.llama import LoadError
 from workers.engine.media import (
@@ -31,7 +32,6 @@ from workers.engine.media import (
     decode_cells,
 )
 from workers.engine.model import Model, ModelOptions
-from workers.engine.rows import Batch
 
 LIMITS = MediaLimits(pixels=1 << 20, sound_seconds=60)
 BATCH = 64

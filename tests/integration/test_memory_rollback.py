@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from support.mtp_models import write_recurrent_with_head
 
+from workers.engine.batch import Batch
 from workers.engine.context import Context, ContextOptions
 from workers.engine.model import Model, ModelOptions
-from workers.engine.rows import Batch
 
 SNAPSHOTS = 4
 TEXT = [3 + 37 * place % 256 for place in range(40)]

@@ -17,9 +17,9 @@ from support.serving import Server, StartServer, is_alive, until
 from support.split_models import split_gguf
 
 from remuda.settings import KvCacheType
+from workers.engine.batch import Batch
 from workers.engine.context import Context, ContextOptions
 from workers.engine.model import Model, ModelOptions
-from workers.engine.rows import Batch
 
 SCRIPT = "one model out of three files"
 

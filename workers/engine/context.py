@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from remuda.settings import KvCacheType
 from workers.engine.abort import AbortFlag
+from workers.engine.batch import Batch
 from workers.engine.llama import C, LoadError
 from workers.engine.memory import Memory
 from workers.engine.model import Model
-from workers.engine.rows import Batch
 
 GGML_TYPE_BF16 = 30
 """ggml.h's number, which the bindings lack."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engine.batch import Batch
 from workers.engine.companion import Companion
 from workers.engine.embedding_context import EmbeddingContext
 from workers.engine.llama import LoadError
 from workers.engine.pace import smooth
-from workers.engine.rows import Batch
 from workers.engine.sequence import FinishReason, SequenceKey
 
 

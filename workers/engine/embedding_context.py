@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.engine.batch import Batch
 from workers.engine.context import flash_attention_type
 from workers.engine.llama import C, LoadError
 from workers.engine.model import Model
-from workers.engine.rows import Batch
 
 MAX_SEQUENCES = 256
 """Inputs of one batch at most (llama.cpp's LLAMA_MAX_SEQ)."""

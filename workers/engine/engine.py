@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from workers.engine.adapters import Adapters
 from workers.engine.admission import Admission, Limits
-from workers.engine.batch import Plan, plan_decodes, plan_prompts
+from workers.engine.batch import Batch
 from workers.engine.companion import Companion
 from workers.engine.context import Context
 from workers.engine.counters import Counters
@@ -20,8 +20,8 @@ from workers.engine.pace import Pace
 from workers.engine.parking import Parking
 from workers.engine.picking import Picker
 from workers.engine.pieces import PickedTokens, Piece, piece_of
+from workers.engine.plan import Plan, plan_decodes, plan_prompts
 from workers.engine.preparation import Preparation
-from workers.engine.rows import Batch
 from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 from workers.engine.slots import Slots
 from workers.engine.turns import Turns

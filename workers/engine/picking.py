@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.engine.batch import Plan
 from workers.engine.companion import Companion
 from workers.engine.context import Context
 from workers.engine.drafting.speculation import Speculation
 from workers.engine.grammar import Constraint, GrammarError
 from workers.engine.logprobs import Distribution
 from workers.engine.pieces import PickedTokens
+from workers.engine.plan import Plan
 from workers.engine.sampling.sampler import NO_TOKEN, sample_shared
 from workers.engine.sequence import FinishReason, Sequence
 from workers.engine.vocabulary import Vocabulary

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from workers.engine.batch import Plan
+from workers.engine.plan import Plan
 from workers.engine.sequence import Sequence
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.engine.batch import Plan
+from workers.engine.batch import Batch
 from workers.engine.context import Context
 from workers.engine.drafting.hidden import HiddenStates
-from workers.engine.rows import Batch
+from workers.engine.plan import Plan
 from workers.engine.sequence import Sequence
 
 PATIENCE = 16

@@ -2,12 +2,12 @@
 
 import time
 
-from workers.engine.batch import Plan
+from workers.engine.batch import Batch
 from workers.engine.common_prefix import common_prefix
 from workers.engine.context import Context
 from workers.engine.pace import smooth
+from workers.engine.plan import Plan
 from workers.engine.prefix import WORTH_COPYING
-from workers.engine.rows import Batch
 from workers.engine.sequence import Sequence
 from workers.engine.vocabulary import Vocabulary
 

@@ -8,9 +8,9 @@ not: a token's random number depends on its place alone.
 import sys
 from collections.abc import Callable
 
-from workers.engine.batch import Plan
 from workers.engine.drafting.drafter import Drafter
 from workers.engine.drafting.gain import Gain
+from workers.engine.plan import Plan
 from workers.engine.sequence import Sequence
 
 

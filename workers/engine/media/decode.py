@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from workers.engine.batch import pointer_to
 from workers.engine.llama import C
 from workers.engine.media.prompt import MediaSpan
-from workers.engine.rows import pointer_to
 
 
 def decode_cells(context: Any, span: MediaSpan, cells: range, position: int, sequence: int) -> int:

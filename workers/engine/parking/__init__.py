@@ -5,8 +5,8 @@ cannot be cut, states at some lengths of a prompt are parked, too: other prompts
 """
 
 from workers.engine.parking.disk import Disk
+from workers.engine.parking.parked_state import ParkedState
+from workers.engine.parking.parked_states import Usable
 from workers.engine.parking.parking import Parking
-from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import Usable
 
 __all__ = ["Disk", "ParkedState", "Parking", "Usable"]

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 
 from remuda.logs import get_logger
-from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
+from workers.engine.parking.parked_state import ParkedState
+from workers.engine.parking.parked_states import ParkedPrefix, ParkedStates, Usable
 
 log = get_logger()
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from workers.engine.memory import State
 from workers.engine.parking.disk import Disk
-from workers.engine.parking.spare import Spare
-from workers.engine.parking.state import ParkedState
-from workers.engine.parking.states import ParkedPrefix, ParkedStates, Usable
+from workers.engine.parking.parked_state import ParkedState
+from workers.engine.parking.parked_states import ParkedPrefix, ParkedStates, Usable
+from workers.engine.parking.spare_memory import Spare
 
 LARGE = 4
 """A state is large from this part (one over LARGE) of all room."""

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from workers.engine.common_prefix import common_prefix
-from workers.engine.parking.state import ParkedState
+from workers.engine.parking.parked_state import ParkedState
 
 BLOCK = 64
 """Tokens of one edge."""

@@ -8,7 +8,7 @@ import pytest
 
 from workers.engine.parking import ParkedState, Parking
 from workers.engine.parking.disk import WRITES, Disk
-from workers.engine.parking.spare import PATIENCE
+from workers.engine.parking.spare_memory import PATIENCE
 
 SIZE = 100
 

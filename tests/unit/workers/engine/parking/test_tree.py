@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workers.engine.common_prefix import common_prefix
 from workers.engine.parking import ParkedState, tree
-from workers.engine.parking.states import ParkedStates
+from workers.engine.parking.parked_states import ParkedStates
 from workers.engine.parking.tree import StateTree
 
 BLOCK = 3

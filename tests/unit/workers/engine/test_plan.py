@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.engine.batch import plan_decodes, plan_prompts
+from workers.engine.plan import plan_decodes, plan_prompts
 from workers.engine.sampling.params import SamplingParams
 from workers.engine.sequence import Sequence, SequenceKey
 

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from support.gateway_world import FINISHED, STOP, World, start_store, world_in
 
-from gateway.links.retries import is_away, is_dropped, persist
+from gateway.links.dropped_calls import is_away, is_dropped, persist
 
 GENERATE = {"model": "cria", "prompt": "hi", "stream": False}
 DROPPED = [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE]

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from workers.engine.parking.state import ParkedState
+from workers.engine.parking.parked_state import ParkedState
 from workers.engine.parking.tree import StateTree
 
 Usable: TypeAlias = Callable[[int, int], int]
