@@ -1,7 +1,6 @@
 """A single hostile request costs the others neither answers nor memory nor log."""
 
 import contextlib
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -68,9 +67,9 @@ def test_a_client_that_leaves_within_its_body_is_no_failure_of_the_server(
     assert "Traceback" not in server.log
 
 
-def test_a_history_of_a_thousand_messages_is_cut_in_seconds(server: Server) -> None:
+def test_a_history_of_a_thousand_messages_is_cut_to_the_context(server: Server) -> None:
     messages = [{"role": "user", "content": "hello there " * 20}] * 1000
-    start = time.monotonic()
     body = {"model": "cria", "messages": messages, "stream": False, "options": {"num_predict": 1}}
-    assert httpx.post(f"{server.url}/api/chat", json=body, timeout=60).status_code == 200
-    assert time.monotonic() - start < 5
+    reply = httpx.post(f"{server.url}/api/chat", json=body, timeout=60)
+    assert reply.status_code == 200, reply.text
+    assert 2048 < reply.json()["prompt_eval_count"] < 4096
