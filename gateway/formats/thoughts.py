@@ -1,6 +1,5 @@
 """A model's thoughts: between which tags they stand, and which models must not see those of earlier answers."""
 
-import re
 from dataclasses import dataclass, replace
 
 from gateway.generation.request import Message
@@ -11,8 +10,6 @@ THINK_TAGS = Tags("<think>", "</think>")
 FORGETFUL_FAMILY = "qwen3"
 FORGETFUL_NAME = "deepseek-r1"
 """Ollama removes the thoughts of earlier answers from the conversations of this family and of models of this name."""
-
-_OLD_THOUGHTS = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,15 @@ def without_old_thoughts(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The conversation without the thoughts of answers before the last message of the user."""
     last_user = max((i for i, message in enumerate(messages) if message.role == "user"), default=-1)
     return tuple(
-        replace(message, content=_OLD_THOUGHTS.sub("", message.content, count=1))
+        replace(message, content=_without_thoughts(message.content))
         if message.role == "assistant" and index < last_user
         else message
         for index, message in enumerate(messages)
     )
+
+
+def _without_thoughts(content: str) -> str:
+    """The content without its first thoughts and the white space after them."""
+    before, opening, rest = content.partition(THINK_TAGS.opening)
+    _, closing, after = rest.partition(THINK_TAGS.closing)
+    return before + after.lstrip() if opening and closing else content

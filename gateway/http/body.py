@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
@@ -13,6 +13,19 @@ from gateway.errors import invalid, too_large
 from gateway.golang import types as go
 
 Body = TypeVar("Body", bound=BaseModel)
+Value = TypeVar("Value")
+
+
+class _FirstError(FailFast):
+    """pydantic's FailFast, hashable as the members of a union have to be."""
+
+    def __hash__(self) -> int:
+        return hash(self.fail_fast)
+
+
+GoList: TypeAlias = Annotated[list[Value], _FirstError()]
+GoMap: TypeAlias = Annotated[dict[str, Value], _FirstError()]
+"""A list and a map that end at their first wrong entry: a body may have a million of them, and Go tells the first."""
 
 LARGE = 1 << 20
 """Bytes from which on a body is parsed in a thread: that takes 10 ms, and a hundred where orjson refuses it."""

@@ -5,19 +5,19 @@ from typing import Any
 
 from pydantic import Field
 
-from gateway.http.body import GoObject
+from gateway.http.body import GoList, GoMap, GoObject
 
 
 class ToolProperty(GoObject):
     """One argument of a function."""
 
-    any_of: list["ToolProperty"] = Field(default_factory=list[Any], alias="anyOf")
-    type: str | list[str] = ""
+    any_of: GoList["ToolProperty"] = Field(default_factory=list[Any], alias="anyOf")
+    type: str | GoList[str] = ""
     items: Any = None
     description: str = ""
-    enum: list[Any] = Field(default_factory=list[Any])
-    properties: dict[str, "ToolProperty"] = Field(default_factory=dict[str, Any])
-    required: list[str] = Field(default_factory=list[str])
+    enum: GoList[Any] = Field(default_factory=list[Any])
+    properties: GoMap["ToolProperty"] = Field(default_factory=dict[str, Any])
+    required: GoList[str] = Field(default_factory=list[str])
 
     def schema_object(self) -> dict[str, Any]:
         kind = self.type[0] if isinstance(self.type, list) and len(self.type) == 1 else self.type
@@ -39,8 +39,8 @@ class ToolParameters(GoObject):
     type: str = ""
     defs: Any = Field(default=None, alias="$defs")
     items: Any = None
-    required: list[str] = Field(default_factory=list[str])
-    properties: dict[str, ToolProperty] | None = None
+    required: GoList[str] = Field(default_factory=list[str])
+    properties: GoMap[ToolProperty] | None = None
 
     def schema_object(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"type": self.type}

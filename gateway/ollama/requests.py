@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from gateway.generation.request import Generation, Kind, Message, ToolCall
-from gateway.http.body import GoObject
+from gateway.http.body import GoList, GoObject
 from gateway.http.tools import Tool
 from gateway.ollama.field_types import decode_image, parse_keep_alive, parse_think
 
-Images = list[Annotated[bytes, BeforeValidator(lambda text: decode_image(text) if isinstance(text, str) else text)]]
+Images = GoList[Annotated[bytes, BeforeValidator(lambda text: decode_image(text) if isinstance(text, str) else text)]]
 
 
 class CalledFunction(GoObject):
@@ -37,7 +37,7 @@ class ChatMessage(GoObject):
     content: str = ""
     thinking: str = ""
     images: Images = Field(default_factory=list[bytes])
-    tool_calls: list[Call] = Field(default_factory=list[Call])
+    tool_calls: GoList[Call] = Field(default_factory=list[Call])
     tool_name: str = ""
     tool_call_id: str = ""
 
@@ -82,7 +82,7 @@ class GenerateRequest(InferenceRequest):
     suffix: str = ""
     system: str = ""
     template: str = ""
-    context: list[int] | None = None
+    context: GoList[int] | None = None
     raw: bool = False
     return_tokens: bool = False
     images: Images = Field(default_factory=list[bytes])
@@ -107,8 +107,8 @@ class ChatRequest(InferenceRequest):
     """The body of `/api/chat`."""
 
     go_type: ClassVar[str] = "ChatRequest"
-    messages: list[ChatMessage] = Field(default_factory=list[ChatMessage])
-    tools: list[Tool] = Field(default_factory=list[Tool])
+    messages: GoList[ChatMessage] = Field(default_factory=list[ChatMessage])
+    tools: GoList[Tool] = Field(default_factory=list[Tool])
 
     def generation(self) -> Generation:
         return Generation(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from gateway.generation.request import Generation, Kind, Message
@@ -36,11 +37,14 @@ def assemble(generation: Generation, bundle: store_pb2.Bundle) -> tuple[Message,
 def merged(messages: Iterable[Message]) -> list[Message]:
     """Joins neighbours of one role, with a blank line between their contents. Tool results stay apart."""
     result: list[Message] = []
-    for message in messages:
-        if result and result[-1].role == message.role != "tool":
-            result[-1] = replace(result[-1], content=f"{result[-1].content}\n\n{message.content}")
+    for role, group in groupby(messages, lambda message: message.role):
+        first, *others = group
+        if role == "tool":
+            result += [first, *others]
+        elif others:
+            result.append(replace(first, content="\n\n".join(one.content for one in (first, *others))))
         else:
-            result.append(message)
+            result.append(first)
     return result
 
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import orjson
 from gateway.errors import invalid
 from gateway.generation.request import Message, ToolCall
 from gateway.golang.types import type_name
-from gateway.http.body import GoObject
+from gateway.http.body import GoList, GoObject
 
 _IMAGE_URL = re.compile(r"data:(?:image/(?:jpeg|jpg|png|webp))?;base64,")
 
@@ -48,20 +48,21 @@ class ChatMessage(GoObject):
     role: str = ""
     content: Any = None
     reasoning: str = ""
-    tool_calls: list[Call] | None = None
+    tool_calls: GoList[Call] | None = None
     name: str = ""
     tool_call_id: str = ""
 
 
 def native_messages(messages: Sequence[ChatMessage]) -> Iterator[Message]:
     """Raises GatewayError for content that has no native form."""
+    names = _names_of_calls(messages)
     for message in messages:
         calls = tuple(call.native() for call in message.tool_calls or ())
         whole = Message(
             role=message.role.lower(),
             thinking=message.reasoning,
             tool_calls=calls,
-            tool_name=_tool_name(message, messages),
+            tool_name=_tool_name(message, names),
             tool_call_id=message.tool_call_id,
         )
         yield from _with_content(whole, message)
@@ -130,11 +131,15 @@ def _decode_audio(audio: Any) -> bytes:
         raise invalid(f"invalid input_audio base64 data: {error}") from None
 
 
-def _tool_name(message: ChatMessage, messages: Sequence[ChatMessage]) -> str:
+def _names_of_calls(messages: Sequence[ChatMessage]) -> dict[str, str]:
+    """The functions of all calls by the calls' ids. Of equal ids the last message's holds, and in it the first."""
+    return {
+        call.id: call.function.name for message in messages for call in reversed(message.tool_calls or ()) if call.id
+    }
+
+
+def _tool_name(message: ChatMessage, names: Mapping[str, str]) -> str:
     """The function whose result a message is: by its name, or else by the id of the call."""
     if message.role.lower() != "tool":
         return ""
-    if message.name or not message.tool_call_id:
-        return message.name
-    calls = (call for other in reversed(messages) for call in other.tool_calls or ())
-    return next((call.function.name for call in calls if call.id == message.tool_call_id), "")
+    return message.name or names.get(message.tool_call_id, "")

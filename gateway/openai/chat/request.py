@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gateway.errors import invalid
 from gateway.generation.request import Generation, Kind
-from gateway.http.body import GoObject
+from gateway.http.body import GoList, GoObject
 from gateway.http.tools import Tool
 from gateway.openai.chat.messages import ChatMessage, native_messages
 from gateway.openai.completion_base import CompletionBase
@@ -59,9 +59,9 @@ class ChatCompletionRequest(CompletionBase):
     """The body of `/v1/chat/completions`."""
 
     go_type: ClassVar[str] = "ChatCompletionRequest"
-    messages: list[ChatMessage] = Field(default=[])
+    messages: GoList[ChatMessage] = Field(default=[])
     response_format: ResponseFormat = ResponseFormat()
-    tools: list[Tool] = Field(default=[])
+    tools: GoList[Tool] = Field(default=[])
     reasoning: Reasoning | None = None
     reasoning_effort: str = ""
     logprobs: bool = False
