@@ -15,6 +15,9 @@ log = get_logger()
 MIN_CONTEXT = 4
 MIN_VISION_CONTEXT = 2048
 MAX_INT = (1 << 31) - 1
+MAX_CONTEXT = 1 << 22
+"""Tokens of a context at most: llama.cpp counts the cells of all slots (256 at most) in an int32. No model is trained
+on so many."""
 MAX_SEED = (1 << 63) - 1
 MAX_FLOAT = 3.0e38
 """Float32's range, a little inside."""
@@ -115,7 +118,7 @@ class ContextBounds:
 
     def apply(self, num_ctx: int) -> int:
         size = max(num_ctx or self.default, self.minimum)
-        return min(size, self.trained or MAX_INT, self.cells or MAX_INT)
+        return min(size, self.trained or MAX_CONTEXT, self.cells or MAX_CONTEXT, MAX_CONTEXT)
 
 
 def resolve_options(model: Mapping[str, Any], request: Mapping[str, Any], bounds: ContextBounds) -> Options:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import internal
+from gateway.errors import internal, invalid
 from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.sandbox import HEADER
 from remuda.durations import seconds
@@ -21,6 +21,9 @@ log = get_logger()
 PROCESS_DIED = b'{"error":"the process that rendered it died"}'
 FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
 """What is raised where a process dies or does not start in time. RuntimeError comes from uvloop."""
+
+INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_TIME", "TZ", "PYTHONPATH", "PYTHONSAFEPATH")
+"""All that a template process gets of the gateway's environment: anybody may have written a template."""
 
 HELD_UP_S = 0.25
 """How long an answer is still read after its time is up: a crowd may have held up the gateway meanwhile."""
@@ -51,7 +54,7 @@ class TemplateRenderer:
 
     async def render(self, language: Language, template: str, variables: Mapping[str, Any]) -> str:
         """The text of a template. Raises GatewayError where the template fails or takes too much time or memory."""
-        question = orjson.dumps({"language": language.value, "template": template, "variables": variables})
+        question = _question(language, template, variables)
         async with self._turns:
             answer = orjson.loads(await self._ask(question) or await self._ask(question) or PROCESS_DIED)
         if "error" in answer:
@@ -111,7 +114,13 @@ class TemplateRenderer:
         settings = self._settings
         arguments = (os.getpid(), settings.template_memory, settings.template_cache)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.prompt.templates.sandbox", *map(str, arguments), stdin=PIPE, stdout=PIPE
+            sys.executable,
+            "-m",
+            "gateway.prompt.templates.sandbox",
+            *map(str, arguments),
+            stdin=PIPE,
+            stdout=PIPE,
+            env=inherited_environment(),
         )
         try:
             async with asyncio.timeout(seconds(settings.start_timeout_ns)):
@@ -120,6 +129,19 @@ class TemplateRenderer:
             await asyncio.shield(_end(process))
             raise
         return process
+
+
+def inherited_environment() -> dict[str, str]:
+    """The environment of a template process."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+def _question(language: Language, template: str, variables: Mapping[str, Any]) -> bytes:
+    """Raises GatewayError for variables that no encoder takes: a tool's schema is the client's."""
+    try:
+        return orjson.dumps({"language": language.value, "template": template, "variables": variables})
+    except orjson.JSONEncodeError:
+        raise invalid("the request is nested too deeply") from None
 
 
 async def _exchange(process: Process, question: bytes) -> bytes:

@@ -12,7 +12,8 @@ import soundfile  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 from PIL import Image
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""Those with fast decoders: of plain PPM a small file keeps Pillow busy for seconds, beside the engine's thread."""
 SOUND_FORMATS = ("WAV", "WAVEX", "FLAC", "MP3", "MPEG")
 SOUND_MARKS = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa", b"\xff\xe3", b"\xff\xe2")
 SAMPLE_RATES = range(4_000, 96_001)

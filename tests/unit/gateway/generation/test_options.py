@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.errors import ErrorKind, GatewayError
-from gateway.generation.options import ContextBounds, Options, resolve_options
+from gateway.generation.options import MAX_CONTEXT, MAX_INT, ContextBounds, Options, resolve_options
 
 BOUNDS = ContextBounds(default=4096, trained=8192)
 
@@ -136,3 +136,9 @@ def test_numbers_beyond_the_wires_range_do_not_fail() -> None:
     options = resolved(top_k=10**30, temperature=10**40, seed=-5, num_thread=-3, num_batch=-1)
     assert options.sampling().top_k == 2**31 - 1
     assert options.load_options().num_thread == 0
+
+
+def test_a_context_is_never_longer_than_llama_cpp_can_count() -> None:
+    assert ContextBounds(default=4096, trained=0).apply(MAX_INT) == MAX_CONTEXT
+    assert ContextBounds(default=4096, trained=MAX_INT, cells=MAX_INT).apply(MAX_INT) == MAX_CONTEXT
+    assert 256 * MAX_CONTEXT <= MAX_INT
