@@ -45,5 +45,5 @@ def create_app(services: Services, settings: Settings) -> ASGIApp:
     install_error_handlers(app)
     install_fallbacks(app)
     decompressed = CompressedBodies(app, settings.max_decompressed, OLLAMA_ERRORS)
-    guarded = HostCheck(decompressed, settings.address.host)
+    guarded = HostCheck(decompressed, settings.address.host, settings.allowed_hosts, OLLAMA_ERRORS)
     return RequestLog(CrossOrigin(guarded, Origins.of(settings.origins)), OLLAMA_ERRORS)

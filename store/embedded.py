@@ -18,8 +18,9 @@ from store.library import Library
 
 NAME = parse_name("cria")
 NOTHING = "none"
-PARAMS = {"temperature": 0}
-"""Greedy: so small a model strays at Ollama's default temperature of 0.8."""
+PARAMS = {"temperature": 0, "num_predict": 1024}
+"""Greedy: so small a model strays at Ollama's default temperature of 0.8. Bounded: at a prompt unlike those that it was
+trained on, it may repeat itself until its context is full."""
 LICENSE = "MIT License. Copyright (c) the authors of Remuda."
 
 

@@ -28,6 +28,11 @@ STATUSES: Mapping[ErrorKind, int] = {
 }
 """Ollama's statuses, which it has on all its surfaces. A dialect may have others."""
 
+RETRY_AFTER_S = 1
+"""When a client may try again that was told of a full queue or an absent process: a process restarts within that time,
+and a queue has moved on."""
+_TEMPORARY = (ErrorKind.BUSY, ErrorKind.UNAVAILABLE)
+
 _SCOPE_KEY = "remuda.dialect"
 
 
@@ -46,7 +51,8 @@ class ErrorDialect:
 
     def response(self, error: GatewayError) -> Response:
         """A whole reply for an error before the first byte."""
-        return Response(self.encode(error), self.statuses[error.kind], media_type=self.content_type)
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if error.kind in _TEMPORARY else None
+        return Response(self.encode(error), self.statuses[error.kind], headers, self.content_type)
 
 
 def speak(scope: Scope, dialect: ErrorDialect) -> None:

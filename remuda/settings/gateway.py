@@ -13,6 +13,9 @@ class GatewaySettings(LenientSettings):
 
     origins: Annotated[CommaList, Field(validation_alias="OLLAMA_ORIGINS")] = ()
     """Further origins that browsers may call from, separated by commas."""
+    allowed_hosts: Annotated[CommaList, Field(validation_alias="REMUDA_ALLOWED_HOSTS")] = ()
+    """Names by which clients reach this server, separated by commas. Addresses, this machine's name and local names are
+    always accepted. Where no names are given, only browsers are refused that use another one."""
     context_length: Annotated[Unsigned, Field(validation_alias="OLLAMA_CONTEXT_LENGTH")] = 0
     """Default num_ctx in tokens; 0 = by the memory of the GPUs (4096, 32768 or 262144)."""
     no_cloud: Annotated[Flag, Field(validation_alias="OLLAMA_NO_CLOUD")] = False

@@ -48,8 +48,11 @@ def _check_length(parent: Path, gateways: int) -> None:
 
 
 def _private_parent(parent: Path) -> Path:
-    """Creates `parent` where it is missing. Raises StartError if another user could replace what lies in it."""
+    """Creates `parent` where it is missing. Raises StartError if another user could replace what lies in it, or could
+    have chosen it: in a folder that all may write to, a link is anybody's."""
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if parent.is_symlink():
+        raise StartError(f"the folder for sockets {parent} is a symbolic link: set REMUDA_RUN_DIR to a folder")
     status = parent.stat()
     open_to_others = status.st_mode & 0o022 and not status.st_mode & 0o1000
     if status.st_uid not in (0, os.getuid()) or open_to_others:

@@ -9,6 +9,7 @@ from typing import IO, BinaryIO
 
 from store.errors import CorruptModelError
 from store.layout.digests import Digest, InvalidDigestError, parse_digest
+from store.layout.regular_files import IrregularFileError, is_regular_within, open_regular
 
 CHUNK = 1 << 20
 BLOB_MODE = 0o644
@@ -49,18 +50,19 @@ class Blobs:
         return self.folder / digest.file_name
 
     def require(self, digest: Digest) -> Path:
-        """The path of a blob. Raises CorruptModelError where it is missing."""
+        """The path of a blob. Raises CorruptModelError where it is missing or no regular file of this folder."""
         path = self.path(digest)
-        if not path.is_file():
+        if not is_regular_within(path, self.folder):
             raise CorruptModelError(f"blob {digest} is missing")
         return path
 
     def read(self, digest: Digest, limit: int) -> bytes:
-        """A small blob's content. Raises CorruptModelError where it is missing or larger than `limit` bytes."""
+        """A small blob's content. Raises CorruptModelError where it is missing, larger than `limit` bytes, or no
+        regular file of this folder."""
         try:
-            with self.path(digest).open("rb") as file:
+            with open_regular(self.path(digest), self.folder) as file:
                 content = file.read(limit + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, IrregularFileError):
             raise CorruptModelError(f"blob {digest} is missing") from None
         if len(content) > limit:
             raise CorruptModelError(f"blob {digest} is larger than the {limit} bytes allowed for its kind")

@@ -17,6 +17,7 @@ from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError
 from store.layout.blobs import sync_folder
 from store.layout.digests import Digest, parse_digest
 from store.layout.names import Name, canonicalise
+from store.layout.regular_files import IrregularFileError, open_regular
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
@@ -140,10 +141,10 @@ class Manifests:
 
     def _read(self, name: Name) -> Installed:
         try:
-            with name.manifest_path(self.folder).open("rb") as file:
+            with open_regular(name.manifest_path(self.folder), self.folder) as file:
                 status = os.fstat(file.fileno())
                 content = file.read(self._limit + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IrregularFileError):
             raise ModelNotFoundError(name.shortest) from None
         if len(content) > self._limit:
             raise CorruptModelError(f"the manifest of {name.shortest} is larger than {self._limit} bytes")

@@ -9,22 +9,23 @@ from starlette.types import ASGIApp, Message
 from gateway.http.cors import CrossOrigin, Origins
 from gateway.http.fallbacks import install_fallbacks
 from gateway.http.host_check import HostCheck
+from gateway.ollama.errors import OLLAMA_ERRORS
 
 
 async def hello() -> Response:
     return PlainTextResponse("hello")
 
 
-def guarded_app(listening: str = "127.0.0.1", *origins: str) -> ASGIApp:
+def guarded_app(listening: str = "127.0.0.1", *origins: str, allowed_hosts: tuple[str, ...] = ()) -> ASGIApp:
     app = FastAPI()
     app.add_api_route("/api/tags", hello, methods=["GET"])
     app.add_api_route("/api/chat", hello, methods=["POST"])
     install_fallbacks(app)
-    return CrossOrigin(HostCheck(app, listening), Origins.of(origins))
+    return CrossOrigin(HostCheck(app, listening, allowed_hosts, OLLAMA_ERRORS), Origins.of(origins))
 
 
-def client(listening: str = "127.0.0.1", *origins: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(guarded_app(listening, *origins))
+def client(listening: str = "127.0.0.1", *origins: str, allowed_hosts: tuple[str, ...] = ()) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(guarded_app(listening, *origins, allowed_hosts=allowed_hosts))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:11434")
 
 
@@ -91,8 +92,33 @@ async def test_foreign_hosts_get_403_without_a_body(host: str) -> None:
     assert (reply.status_code, reply.content) == (403, b"")
 
 
-async def test_a_server_on_the_network_accepts_any_host() -> None:
+async def test_a_server_on_the_network_is_known_to_programs_by_any_name() -> None:
     assert (await client("0.0.0.0").get("/api/tags", headers={"Host": "box.example"})).status_code == 200
+
+
+@pytest.mark.parametrize("mark", [{"Origin": "http://evil.example:11434"}, {"Sec-Fetch-Site": "same-origin"}])
+async def test_a_page_that_rebinds_its_name_reaches_no_server_on_the_network(mark: dict[str, str]) -> None:
+    reply = await client("0.0.0.0").get("/api/tags", headers={"Host": "evil.example:11434", **mark})
+    assert reply.status_code == 403
+    assert "REMUDA_ALLOWED_HOSTS" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8:11434", "[2001:db8::1]", "box.local", "localhost", "Box.Example:8080"])
+async def test_browsers_reach_a_server_on_the_network_by_its_address_and_its_own_names(host: str) -> None:
+    reply = await client("0.0.0.0", allowed_hosts=("box.example",)).get(
+        "/api/tags", headers={"Host": host, "Origin": f"http://{host}"}
+    )
+    assert reply.status_code == 200
+
+
+async def test_where_names_are_given_no_client_uses_another_one() -> None:
+    reply = await client("0.0.0.0", allowed_hosts=("box.example",)).get("/api/tags", headers={"Host": "other.example"})
+    assert reply.status_code == 403
+
+
+async def test_a_given_name_reaches_a_server_on_loopback() -> None:
+    one = client("127.0.0.1", allowed_hosts=("box.example",))
+    assert (await one.get("/api/tags", headers={"Host": "box.example"})).status_code == 200
 
 
 @pytest.mark.parametrize(

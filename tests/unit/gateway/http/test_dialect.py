@@ -54,3 +54,9 @@ async def test_an_error_before_any_route_has_the_default_dialect() -> None:
     async with client(is_broken=True) as http:
         reply = await http.get("/odd/fail")
     assert (reply.status_code, reply.json()) == (500, {"plain": "internal server error"})
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_a_temporary_error_says_when_to_try_again(kind: ErrorKind) -> None:
+    reply = PLAIN.response(GatewayError(kind, "later"))
+    assert ("retry-after" in reply.headers) is (reply.status_code == 503)

@@ -52,6 +52,15 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_link_in_place_of_the_folder_is_refused_and_its_target_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "home" / "i-precious"
+    precious.mkdir(parents=True)
+    (tmp_path / "run").symlink_to(tmp_path / "home")
+    with pytest.raises(StartError, match="symbolic link"), open_instance(tmp_path / "run", 1):
+        pass
+    assert precious.exists()
+
+
 def test_a_busy_port_is_an_error_in_gos_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
