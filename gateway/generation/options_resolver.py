@@ -27,4 +27,6 @@ class OptionsResolver:
             minimum=MIN_VISION_CONTEXT if "vision" in bundle.capabilities else MIN_CONTEXT,
             cells=self._settings.kv_cells,
         )
-        return resolve_options(orjson.loads(bundle.params_json or "{}"), request, bounds)
+        ignored = self._settings.ignored_options
+        heeded = {name: value for name, value in request.items() if name not in ignored}
+        return resolve_options(orjson.loads(bundle.params_json or "{}"), heeded, bounds)

@@ -45,7 +45,7 @@ class SchedulerLink:
         request = pb.SubmitRequest(
             request_id=new_request_id(),
             model=spec,
-            keep_alive=pb.KeepAlive(ns=keep_alive_ns),
+            keep_alive=self._keep_alive(keep_alive_ns),
             gateway=self._tokens.endpoint,
             work=work.SerializeToString(),
         )
@@ -54,7 +54,7 @@ class SchedulerLink:
     async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
         """Makes the model resident. Raises GatewayError: BUSY where the queue is full, UNAVAILABLE without a scheduler,
         INTERNAL where the model cannot be loaded."""
-        request = pb.LoadRequest(model=spec, keep_alive=pb.KeepAlive(ns=keep_alive_ns))
+        request = pb.LoadRequest(model=spec, keep_alive=self._keep_alive(keep_alive_ns))
 
         async def load(left_s: float) -> None:
             async with asyncio.timeout(left_s):  # the load itself takes as long as it needs
@@ -109,6 +109,9 @@ class SchedulerLink:
             except grpc.aio.AioRpcError as error:
                 log.warning("watch ended", code=error.code().name)
             await asyncio.sleep(WATCH_PAUSE_S)
+
+    def _keep_alive(self, asked_ns: int | None) -> pb.KeepAlive:
+        return pb.KeepAlive(ns=None if "keep_alive" in self._settings.ignored_options else asked_ns)
 
     def _see(self, state: pb.SchedulerState) -> None:
         if state.devices:

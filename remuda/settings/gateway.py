@@ -1,11 +1,24 @@
 """Settings of the gateways: limits on requests, templates, vocabularies, and waiting for other processes."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from remuda.durations import NANOSECONDS
-from remuda.settings.types import GIB, MIB, CommaList, Digits, Flag, LenientSettings, Period, Positive, Unsigned
+from remuda.settings.types import (
+    GIB,
+    MIB,
+    CommaList,
+    CommaSeparated,
+    Digits,
+    Flag,
+    LenientSettings,
+    Period,
+    Positive,
+    Unsigned,
+)
+
+LoadOption = Literal["num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "keep_alive"]
 
 
 class GatewaySettings(LenientSettings):
@@ -18,6 +31,12 @@ class GatewaySettings(LenientSettings):
     always accepted. Where no names are given, only browsers are refused that use another one."""
     context_length: Annotated[Unsigned, Field(validation_alias="OLLAMA_CONTEXT_LENGTH")] = 0
     """Default num_ctx in tokens; 0 = by the memory of the GPUs (4096, 32768 or 262144)."""
+    ignored_options: Annotated[
+        tuple[LoadOption, ...], CommaSeparated, Field(validation_alias="REMUDA_IGNORED_OPTIONS")
+    ] = ()
+    """Options of clients that have no effect, separated by commas: `num_ctx`, `num_batch`, `num_gpu`, `main_gpu`,
+    `use_mmap`, `num_thread`, `keep_alive`. The model's own and the server's hold. Two clients that ask for different
+    ones in turn reload the model at every request. Unloading by name still works."""
     no_cloud: Annotated[Flag, Field(validation_alias="OLLAMA_NO_CLOUD")] = False
     """Refuse models that are hosted elsewhere. None are served yet."""
 

@@ -146,4 +146,5 @@ Folder = Annotated[Path, BeforeValidator(_folder)]
 Host = Annotated[str, BeforeValidator(_host)]
 CpuSets = Annotated[tuple[frozenset[int], ...], BeforeValidator(parse_cpu_sets)]
 Proportions = Annotated[tuple[float, ...], BeforeValidator(_proportions)]
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+CommaSeparated = BeforeValidator(_comma_list)
+CommaList = Annotated[tuple[str, ...], CommaSeparated]
