@@ -74,9 +74,10 @@ class Submission:
                         yield output
                         has_ended = output.finished is not None
             finally:
+                may_run = attempts.is_orphan or not follower.done()
                 follower.cancel()
                 await asyncio.wait((follower,))
-                if attempts.is_orphan and not has_ended:
+                if may_run and not has_ended and self.progress.running_ns:
                     await attempts.cancel()
 
     async def _take(self, inbox: Inbox) -> list[Item]:
