@@ -18,7 +18,7 @@ def is_regular_within(path: Path, folder: Path) -> bool:
 def open_regular(path: Path, folder: Path) -> BinaryIO:
     """Opens a regular file that lies in `folder`. Never waits. Raises IrregularFileError, FileNotFoundError."""
     if not is_regular_within(path, folder):
-        path.stat()
+        path.stat()  # raises FileNotFoundError where there is nothing at all
         raise IrregularFileError(f"{path} is no regular file of {folder}")
     # it may have become a FIFO since: to open one without O_NONBLOCK waits for a writer
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
