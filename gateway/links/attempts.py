@@ -8,7 +8,7 @@ from enum import Enum
 import grpc.aio
 
 from gateway.errors import unavailable
-from gateway.links.dropped_calls import RETRY_PAUSE_S, is_dropped, persist
+from gateway.links.dropped_calls import RETRY_PAUSE_S, ask, is_dropped
 from gateway.links.token_stream import Inbox, SubmitBroken
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -87,9 +87,8 @@ class Attempts:
         """Cancels the attempt at a scheduler that did not see its Submit call, or that may not see the call's end: it
         may have died and been replaced a moment ago."""
         request = pb.CancelRequest(request_id=self._request.request_id, attempt=self._request.attempt)
-        timeout_s = seconds(self._settings.submit_timeout_ns)
         try:
-            await persist(lambda left_s: self._stub.Cancel(request, timeout=left_s, wait_for_ready=True), timeout_s)
+            await ask(self._stub.Cancel, request, seconds(self._settings.submit_timeout_ns))
         except grpc.aio.AioRpcError as error:
             log.warning("request not cancelled", id=f"{request.request_id:016x}", reason=error.details())
 

@@ -10,6 +10,7 @@ import grpc.aio
 RETRY_PAUSE_S = 0.05
 """Between two attempts, where the channel stands but the peer refuses."""
 
+Asked = TypeVar("Asked")
 Reply = TypeVar("Reply")
 
 
@@ -24,6 +25,12 @@ def is_dropped(error: grpc.aio.AioRpcError) -> bool:
 def is_away(error: grpc.aio.AioRpcError) -> bool:
     """Whether the peer has dropped the call, or has not answered in time."""
     return is_dropped(error) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def ask(method: grpc.aio.UnaryUnaryMultiCallable[Asked, Reply], request: Asked, timeout_s: float) -> Reply:
+    """Calls a method of the peer, and again while the peer is away or drops the call. Raises the AioRpcError of the
+    last attempt."""
+    return await persist(lambda left_s: method(request, timeout=left_s, wait_for_ready=True), timeout_s)
 
 
 async def persist(call: Callable[[float], Awaitable[Reply]], timeout_s: float) -> Reply:

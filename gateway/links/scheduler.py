@@ -7,7 +7,7 @@ import grpc.aio
 
 from gateway.errors import QUEUE_FULL, GatewayError, busy, internal, unavailable
 from gateway.links.attempts import SCHEDULER_AWAY
-from gateway.links.dropped_calls import is_away, persist
+from gateway.links.dropped_calls import ask, is_away, persist
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
 from remuda.devices import is_gpu
@@ -72,19 +72,14 @@ class SchedulerLink:
         """Unloads the model as soon as it is idle."""
         request = pb.UnloadRequest(model_path=model_path)
         try:
-            await persist(
-                lambda left_s: self._stub.Unload(request, timeout=left_s, wait_for_ready=True), self._timeout_s
-            )
+            await ask(self._stub.Unload, request, self._timeout_s)
         except grpc.aio.AioRpcError:
             raise unavailable(SCHEDULER_AWAY) from None
 
     async def residents(self) -> list[pb.Resident]:
         """The resident models."""
         try:
-            reply = await persist(
-                lambda left_s: self._stub.Residents(pb.ResidentsRequest(), timeout=left_s, wait_for_ready=True),
-                self._timeout_s,
-            )
+            reply = await ask(self._stub.Residents, pb.ResidentsRequest(), self._timeout_s)
         except grpc.aio.AioRpcError:
             raise unavailable(SCHEDULER_AWAY) from None
         return list(reply.residents)

@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 
 from gateway.errors import internal, invalid, not_found, unavailable
-from gateway.links.dropped_calls import is_away, persist
+from gateway.links.dropped_calls import ask, is_away
 from gateway.links.model_names import local_name
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -53,19 +53,14 @@ class StoreLink:
         full_name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
         request = store_pb2.ShowRequest(name=local_name(name), verbose=verbose)
         try:
-            return await persist(
-                lambda left_s: self._stub.Show(request, timeout=left_s, wait_for_ready=True), self._timeout_s
-            )
+            return await ask(self._stub.Show, request, self._timeout_s)
         except grpc.aio.AioRpcError as error:
             _raise_gateway_error(error, f"model '{full_name}' not found")
 
     async def models(self) -> list[store_pb2.ModelSummary]:
         """All installed models, newest first."""
         try:
-            reply = await persist(
-                lambda left_s: self._stub.List(store_pb2.ListRequest(), timeout=left_s, wait_for_ready=True),
-                self._timeout_s,
-            )
+            reply = await ask(self._stub.List, store_pb2.ListRequest(), self._timeout_s)
         except grpc.aio.AioRpcError as error:
             _raise_gateway_error(error, "")
         return list(reply.models)
@@ -86,9 +81,7 @@ class StoreLink:
         request = store_pb2.ResolveRequest(name=name)
         if is_remembered:
             return await self._stub.Resolve(request, timeout=min(self._timeout_s, PATIENCE_S))
-        return await persist(
-            lambda left_s: self._stub.Resolve(request, timeout=left_s, wait_for_ready=True), self._timeout_s
-        )
+        return await ask(self._stub.Resolve, request, self._timeout_s)
 
     def _forget_question(self, name: str, answer: "asyncio.Task[store_pb2.Bundle]") -> None:
         del self._questions[name]

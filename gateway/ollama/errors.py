@@ -4,11 +4,12 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.http.dialect import STATUSES, ErrorDialect
+from gateway.http.replies import JSON
 
 
 def _body(error: GatewayError) -> dict[str, Any]:
     return {"error": error.message}
 
 
-OLLAMA_ERRORS = ErrorDialect(_body, "application/json; charset=utf-8", STATUSES)
+OLLAMA_ERRORS = ErrorDialect(_body, JSON, STATUSES)
 """Also the dialect of requests that match no route."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.errors import ErrorKind, GatewayError
 from gateway.http.dialect import STATUSES, ErrorDialect
+from gateway.http.replies import JSON
 
 EMPTY_BODY = "EOF"
 """The error of a request without a body."""
@@ -17,5 +18,5 @@ def _body(error: GatewayError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": kind, "param": None, "code": None}}
 
 
-OPENAI_ERRORS = ErrorDialect(_body, "application/json; charset=utf-8", STATUSES)
+OPENAI_ERRORS = ErrorDialect(_body, JSON, STATUSES)
 """The content type is Ollama's, which has its own for replies that are no errors."""
