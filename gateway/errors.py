@@ -9,6 +9,8 @@ WORKER_STOPPED = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
     "check ollama server logs for details"
 )
+NO_MODEL = "model '' not found"
+"""Of a request without the name of a model."""
 STOPPING = "the server is shutting down"
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 

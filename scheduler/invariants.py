@@ -53,10 +53,9 @@ def _of_replica(state: State, replica: Replica) -> Iterator[str]:
         yield "a load that nobody waits for"
     if len(siblings) > state.policy.max_replicas:
         yield "more replicas of a model than allowed"
-    is_resting = replica.is_idle and replica.state is ReplicaState.READY
-    if replica.expires_at_ns is not None and not is_resting:
+    if replica.expires_at_ns is not None and not replica.is_resting:
         yield "the keep-alive of a replica runs that is not idle"
-    if replica.expires_at_ns is None and is_resting and replica.keep_alive_ns >= 0:
+    if replica.expires_at_ns is None and replica.is_resting and replica.keep_alive_ns >= 0:
         yield "an idle replica whose keep-alive does not run"
 
 

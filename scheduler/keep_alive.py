@@ -1,6 +1,6 @@
 """Keep-alive: how long an idle replica stays, counted from the end of its last request."""
 
-from scheduler.model import Replica, ReplicaState, Request
+from scheduler.model import Replica, Request
 
 
 def renew(replica: Replica, request: Request) -> None:
@@ -12,8 +12,7 @@ def renew(replica: Replica, request: Request) -> None:
 
 def begin(replica: Replica, now_ns: int) -> None:
     """Starts the clock of a replica that has nothing to do; of one that rests already the clock goes on."""
-    is_resting = replica.is_idle and replica.state is ReplicaState.READY
-    if is_resting and replica.expires_at_ns is None and replica.keep_alive_ns >= 0:
+    if replica.is_resting and replica.expires_at_ns is None and replica.keep_alive_ns >= 0:
         replica.expires_at_ns = now_ns + replica.keep_alive_ns
 
 

@@ -104,6 +104,11 @@ class Replica:
         return not self.busy
 
     @property
+    def is_resting(self) -> bool:
+        """Whether its keep-alive runs, unless it stays for ever."""
+        return self.is_idle and self.state is ReplicaState.READY
+
+    @property
     def is_staying(self) -> bool:
         return self.state in STAYING
 

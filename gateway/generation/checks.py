@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.errors import invalid, not_found, not_implemented
+from gateway.errors import NO_MODEL, invalid, not_found, not_implemented
 from gateway.formats.chat_format import ChatFormat
 from gateway.generation.request import Generation, Kind
 from gateway.prompt.builder import Prompt
@@ -21,7 +21,7 @@ def check_before_lookup(generation: Generation) -> None:
         return
     if generation.kind is Kind.CHAT:
         raise invalid("model is required")
-    raise not_found("model '' not found")
+    raise not_found(NO_MODEL)
 
 
 def is_empty(generation: Generation) -> bool:

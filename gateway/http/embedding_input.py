@@ -4,8 +4,6 @@ from typing import Any, cast
 
 from gateway.errors import invalid
 
-NO_MODEL = "model '' not found"
-
 
 def input_texts(value: Any) -> tuple[str, ...]:
     """The texts of `input`: one text or a list. None and an empty text alone give none. Raises GatewayError."""

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from gateway.embedding.embeddings import Embeddings
 from gateway.embedding.request import EmbeddingReply, EmbeddingRequest
 from gateway.embedding.vectors import Vector, vector_base64, vectors_json
-from gateway.errors import invalid, not_found
+from gateway.errors import NO_MODEL, invalid, not_found
 from gateway.golang.json import encode
 from gateway.http.body import GoObject, read_object
 from gateway.http.dialect import route_class
-from gateway.http.embedding_input import NO_MODEL, input_texts
+from gateway.http.embedding_input import input_texts
 from gateway.http.embedding_response import EmbeddingResponse
 from gateway.openai.errors import EMPTY_BODY, OPENAI_ERRORS
 from gateway.openai.frames import JSON
