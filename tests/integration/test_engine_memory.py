@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.byte_vocabulary import PIECES
 from support.engine_run import Run, engine_on
-from support.memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.memory_models import write_hybrid, write_plain, write_recurrent, write_windowed
 from support.scripted import PROMPT, write_scripted_model
 
 from workers.engine.admission import WORTH_PARKING

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.byte_vocabulary import PIECES
 from support.engine_run import GREEDY, Run, engine_on
-from support.memory_models import PIECES, write_plain
+from support.memory_models import write_plain
 from support.scripted import FIRST_BYTE, PROMPT, write_scripted_model
 
 from workers.engine.engine import Engine

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.byte_vocabulary import PIECES
 from support.engine_run import Run, engine_on
-from support.memory_models import PIECES, write_hybrid, write_plain, write_recurrent, write_windowed
+from support.memory_models import write_hybrid, write_plain, write_recurrent, write_windowed
 
 from workers.engine.parking import Parking
 from workers.engine.sequence import FinishReason, SequenceKey

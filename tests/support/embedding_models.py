@@ -6,6 +6,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from support.byte_vocabulary import PIECES, add_byte_vocabulary
+
 CONTEXT, WIDTH, HEADS, LAYERS, INNER = 128, 64, 2, 2, 128
 WORDS = (
     "horse",
@@ -67,21 +69,11 @@ def write_llama_embedder(path: Path, *, pooling: gguf.PoolingType | None) -> Pat
     _write_header(writer, pooling)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // HEADS)
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list(pieces)
-    writer.add_token_scores([0.0] * len(pieces))
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
-    writer.add_token_types(kinds + [gguf.TokenType.BYTE] * 256)
-    writer.add_vocab_size(len(pieces))
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
+    add_byte_vocabulary(writer)
     writer.add_add_space_prefix(False)
     shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (len(pieces), WIDTH),
-        "output.weight": (len(pieces), WIDTH),
+        "token_embd.weight": (len(PIECES), WIDTH),
+        "output.weight": (len(PIECES), WIDTH),
     }
     norms = ["output_norm"]
     for layer in range(LAYERS):

@@ -7,12 +7,13 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from support.byte_vocabulary import PIECES, add_byte_vocabulary
+
 WINDOW = 64
 """Tokens that every other layer of the model with sliding windows attends to."""
 
 CONTEXT, WIDTH, HEADS, INNER = 4096, 64, 2, 128
 HEAD = WIDTH // HEADS
-PIECES = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
 STATE, CONVOLUTION, TIME_STEP = 16, 4, 4
 """Sizes of Mamba's state and of its convolution, and the rank of its time step."""
 
@@ -98,16 +99,7 @@ def _writer(path: Path, architecture: str, *, layers: int) -> gguf.GGUFWriter:
     writer.add_block_count(layers)
     writer.add_feed_forward_length(INNER)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list(PIECES)
-    writer.add_token_scores([0.0] * len(PIECES))
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
-    writer.add_token_types(kinds + [gguf.TokenType.BYTE] * 256)
-    writer.add_vocab_size(len(PIECES))
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
+    add_byte_vocabulary(writer)
     writer.add_add_bos_token(False)
     return writer
 

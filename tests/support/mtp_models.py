@@ -13,6 +13,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from support.byte_vocabulary import PIECES, add_byte_vocabulary
+
 Tensor = NDArray[np.float32]
 
 LAYERS = 2
@@ -23,7 +25,6 @@ HEAD = WIDTH // HEADS
 STATE, CONVOLUTION, GROUPS = 32, 4, 2
 """Sizes of the recurrent layer: of its state and its convolution, and its number of heads."""
 
-PIECES = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
 WINDOW = 64
 NOISE, HEAD_NOISE = 1.2, 0.4
 """How much the layers, and the head's, disturb the counting, in proportion to what keeps the size of their input."""
@@ -156,14 +157,5 @@ def _writer(path: Path, architecture: str) -> gguf.GGUFWriter:
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter) -> None:
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list(PIECES)
-    writer.add_token_scores([0.0] * len(PIECES))
-    writer.add_token_types(kinds + [gguf.TokenType.BYTE] * 256)
-    writer.add_vocab_size(len(PIECES))
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
+    add_byte_vocabulary(writer)
     writer.add_add_bos_token(False)

@@ -7,6 +7,8 @@ from typing import Literal
 import gguf
 import numpy as np
 
+from support.byte_vocabulary import add_byte_vocabulary
+
 WIDTH, HEADS, LAYERS, INNER, CONTEXT = 64, 2, 2, 128, 4096
 PATCH, IMAGE, MEL_BINS, STACK = 4, 32, 16, 10
 VISION_WIDTH = 32
@@ -116,17 +118,7 @@ def _text_layer() -> dict[str, tuple[int, ...]]:
 
 
 def _write_vocabulary(writer: gguf.GGUFWriter) -> None:
-    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [gguf.TokenType.BYTE] * 256
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list(pieces)
-    writer.add_token_scores([0.0] * len(pieces))
-    writer.add_token_types(kinds)
-    writer.add_vocab_size(len(pieces))
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_unk_token_id(0)
+    add_byte_vocabulary(writer)
     writer.add_add_bos_token(True)
     writer.add_add_space_prefix(False)
 
