@@ -89,6 +89,11 @@ def internal(message: str) -> GatewayError:
     return GatewayError(ErrorKind.INTERNAL, message)
 
 
+def overloaded() -> GatewayError:
+    """An error for work that finds too much of its kind waiting."""
+    return busy(QUEUE_FULL)
+
+
 def not_implemented(what: str) -> GatewayError:
     """An error for a part of Ollama's interface that is still missing. `what` begins its sentence, verb included."""
     return unsupported(f"{what} not implemented yet")

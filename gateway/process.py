@@ -18,7 +18,7 @@ from gateway.links.store import StoreLink
 from gateway.links.token_stream import TokenStream
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
-from gateway.prompt.tokenizer import Tokenizers
+from gateway.prompt.vocabulary.vocabularies import Vocabularies
 from remuda.durations import seconds
 from remuda.endpoints import LISTEN_VARIABLE, Endpoints
 from remuda.rpc import open_channel, start_server
@@ -32,25 +32,28 @@ STOP_SHARE = 0.25
 async def open_services(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Services]:
     """Opens and closes all that the surfaces call."""
     tokens = TokenStream(endpoints.tokens(index))
-    renderer = TemplateRenderer(settings)
+    models_templates, requests_templates = (
+        TemplateRenderer.for_models(settings),
+        TemplateRenderer.for_requests(settings),
+    )
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
         scheduler, store = SchedulerLink(scheduler_channel, tokens, settings), StoreLink(store_channel, settings)
-        tokenizers, options = Tokenizers(settings), OptionsResolver(scheduler, settings)
-        prompts = PromptBuilder(renderer, tokenizers)
+        vocabularies, options = Vocabularies(store, settings), OptionsResolver(scheduler, settings)
+        prompts = PromptBuilder(models_templates, requests_templates, vocabularies)
         tokens.open()
-        renderer.start()
+        models_templates.start()
         watcher = asyncio.create_task(scheduler.watch())
         try:
             yield Services(
                 store=store,
                 scheduler=scheduler,
                 generations=GenerationPipeline(settings, store, scheduler, prompts, options),
-                embeddings=Embeddings(store, scheduler, tokenizers, options, settings),
+                embeddings=Embeddings(store, scheduler, vocabularies, options, settings),
             )
         finally:
             watcher.cancel()
             await asyncio.wait((watcher,))
-            await renderer.close()
+            await asyncio.gather(models_templates.close(), requests_templates.close(), vocabularies.close())
             tokens.close()
 
 

@@ -11,6 +11,7 @@ from remuda.v1 import store_pb2_grpc
 from store.embedded import import_embedded
 from store.library import Library
 from store.service import StoreService
+from store.trial.trials import Trials
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -21,12 +22,15 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         await asyncio.to_thread(import_embedded, library, settings.embedded_model)
     except OSError as error:
         sys.exit(f"Error: the models folder {settings.models} is not writable: {error.strerror}")
+    trials = Trials(settings)
+    trials.start()
     server = await start_server(
         Endpoints.from_environment().store,
-        lambda server: store_pb2_grpc.add_StoreServicer_to_server(StoreService(library), server),
+        lambda server: store_pb2_grpc.add_StoreServicer_to_server(StoreService(library, trials), server),
     )
     await stop.wait()
     await server.stop(grace=None)
+    await trials.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The way of an embedding request: resolve the model, tokenise and cut the inputs, submit them, order the vectors."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from gateway.links.attempts import Progress
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
 from gateway.links.submission import Submission
-from gateway.prompt.tokenizer import Tokenizer, Tokenizers
+from gateway.prompt.vocabulary.tokenizer import Tokenizer
+from gateway.prompt.vocabulary.vocabularies import Vocabularies
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
@@ -58,13 +58,13 @@ class Embeddings:
         self,
         store: StoreLink,
         scheduler: SchedulerLink,
-        tokenizers: Tokenizers,
+        vocabularies: Vocabularies,
         options: OptionsResolver,
         settings: Settings,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
-        self._tokenizers = tokenizers
+        self._vocabularies = vocabularies
         self._options = options
         self._settings = settings
 
@@ -98,15 +98,10 @@ class Embeddings:
             raise
 
     async def _tokenize(self, request: EmbeddingRequest, bundle: store_pb2.Bundle, options: Options) -> list[list[int]]:
-        tokenizer = await self._tokenizers.get(bundle)
+        vocabulary = await self._vocabularies.get(bundle)
         limit = token_limit(bundle, options, self._settings.embedding_batch)
-
-        def tokenize() -> list[list[int]]:
-            return [fit(tokenizer.tokenize(text), tokenizer, limit, request.truncate) for text in request.inputs]
-
-        if sum(map(len, request.inputs)) <= self._settings.tokenize_inline:
-            return tokenize()
-        return await asyncio.to_thread(tokenize)
+        inputs = await vocabulary.tokenize_all(request.inputs, limit)
+        return [fit(tokens, vocabulary.tokenizer, limit, request.truncate) for tokens in inputs]
 
     async def _run(
         self, request: EmbeddingRequest, spec: pb.ModelSpec, inputs: list[list[int]], record: RequestRecord

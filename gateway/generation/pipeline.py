@@ -1,10 +1,10 @@
 """The way of a generation: resolve the model, check, render, submit, and turn the worker's output into events."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+from gateway.errors import overloaded
 from gateway.formats.go_template import GoTemplateFormat
 from gateway.formats.registry import chat_format_of
 from gateway.generation import checks
@@ -25,6 +25,7 @@ from gateway.links.token_stream import UnreadLimit
 from gateway.prompt.builder import Prompt, PromptBuilder, ResolvedRequest
 from gateway.prompt.templates.go_syntax import parse_go
 from remuda.settings import Settings
+from remuda.threads import Threads
 from remuda.v1 import store_pb2
 
 
@@ -43,9 +44,13 @@ class GenerationPipeline:
         self._store = store
         self._scheduler = scheduler
         self._prompts = prompts
-        self._tokenizers = prompts.tokenizers
+        self._vocabularies = prompts.vocabularies
         self._options = options
-        self._grammars = AnswerGrammars(settings)
+        self._template_threads = Threads(
+            "templates", settings.blocking_threads, settings.request_template_queue, overloaded
+        )
+        self._schema_threads = Threads("schemas", settings.blocking_threads, settings.blocking_queue, overloaded)
+        self._grammars = AnswerGrammars(settings, self._schema_threads)
 
     async def events(
         self, generation: Generation, connection: ClientConnection, record: RequestRecord
@@ -82,15 +87,15 @@ class GenerationPipeline:
         """Whether the model has tokens for filling in the middle. Looks only where that decides alone."""
         if not generation.suffix or "insert" in bundle.capabilities:
             return False
-        tokenizer = await self._tokenizers.get(bundle)
-        return tokenizer.infill is not None
+        vocabulary = await self._vocabularies.get(bundle)
+        return vocabulary.tokenizer.infill is not None
 
     async def _check_template(self, template: str | None) -> None:
         """Refuses a request's own template that is too long or does not parse. A thread parses it, and the parser
         remembers it."""
         if template:
             checks.check_template(template, self._settings.max_template)
-            await asyncio.to_thread(parse_go, template)
+            await self._template_threads.run(parse_go, template)
 
     def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
         checks.check_images(generation, bundle)
@@ -105,7 +110,7 @@ class GenerationPipeline:
         answer = await self._grammars.rules(resolved.generation)
         if answer is None:
             return UNCONSTRAINED
-        return await asyncio.to_thread(reply_grammar, answer, resolved, prompt)
+        return await self._schema_threads.run(reply_grammar, answer, resolved, prompt)
 
     async def _submission(self, resolved: ResolvedRequest, prompt: Prompt, connection: ClientConnection) -> Submission:
         return self._scheduler.submission(
@@ -141,7 +146,7 @@ class GenerationPipeline:
         """Prompt and reply as the tokens that a next request may begin with."""
         if not resolved.generation.wants_context:
             return None
-        return tuple(await self._tokenizers.tokenize(prompt.tokenizer, prompt.text + reply.text))
+        return tuple(await prompt.vocabulary.tokenize(prompt.text + reply.text))
 
 
 def _immediate(reason: str, record: RequestRecord) -> Done:

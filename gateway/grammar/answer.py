@@ -1,6 +1,5 @@
 """The rules that a request's `format` or `grammar` sets for the answer, checked before a worker meets them."""
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.rules import Rules, grammar_text, json_rules
 from gateway.grammar.schema import closed
 from remuda.settings import Settings
+from remuda.threads import Threads
 
 TOO_DEEP = "it is nested too deeply"
 MATCHES_NOTHING = "nothing can match it"
@@ -20,9 +20,10 @@ DEAD_END = "NoExtensionBias"
 
 
 class AnswerGrammars:
-    """Makes rules and tries each on a vocabulary of single bytes."""
+    """Makes rules in threads, and tries each on a vocabulary of single bytes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, threads: Threads) -> None:
+        self._threads = threads
         self._max_schema = settings.max_schema
         self._max_grammar = settings.max_grammar
         self._bytes = LLTokenizer("byte")
@@ -35,12 +36,12 @@ class AnswerGrammars:
         unknown form.
         """
         if generation.grammar:
-            return await asyncio.to_thread(self._from_gbnf, generation.grammar)
+            return await self._threads.run(self._from_gbnf, generation.grammar)
         if not wants_format(generation.format):
             return None
         if generation.format == "json":
             return json_rules({"type": "object"})
-        return await asyncio.to_thread(self._from_schema, generation.format)
+        return await self._threads.run(self._from_schema, generation.format)
 
     def _from_schema(self, schema: dict[str, Any]) -> Rules:
         try:

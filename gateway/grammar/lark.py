@@ -3,7 +3,7 @@
 import json
 
 from gateway.grammar.rules import Rules, grammar_text
-from gateway.prompt.tokenizer import Tokenizer
+from gateway.prompt.vocabulary.tokenizer import Tokenizer
 
 TEXT = r"/(.|\n)*/"
 SPACE = r"/[ \n]{0,4}/"

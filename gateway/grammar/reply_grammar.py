@@ -29,14 +29,14 @@ def reply_grammar(answer: Rules, resolved: ResolvedRequest, prompt: Prompt) -> R
     thoughts = None if generation.kind is Kind.GENERATE else _possible_thoughts(resolved, prompt)
     if not thoughts and not generation.tools:
         return ReplyGrammar(grammar_text(answer))
-    lark = LarkWriter(prompt.tokenizer)
+    lark = LarkWriter(prompt.vocabulary.tokenizer)
     start = lark.embed("answer", answer)
     if generation.tools:
         start = f"({start} | {resolved.format.call_grammar(lark, generation.tools)})"
     if not thoughts:
         return ReplyGrammar(lark.grammar(start))
     grammar = lark.grammar(f"{_thoughts(lark, thoughts)} {start}")
-    opening = None if thoughts.inside else prompt.tokenizer.special_token(thoughts.tags.opening)
+    opening = None if thoughts.inside else prompt.vocabulary.tokenizer.special_token(thoughts.tags.opening)
     return ReplyGrammar(grammar, opening)
 
 

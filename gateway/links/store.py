@@ -30,6 +30,7 @@ class StoreLink:
     def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
         self._stub = store_pb2_grpc.StoreStub(channel)
         self._timeout_s = seconds(settings.submit_timeout_ns)
+        self._trial_timeout_s = seconds(settings.trial_timeout_ns)
         self._remembered: OrderedDict[str, store_pb2.Bundle] = OrderedDict()
         self._questions: dict[str, asyncio.Task[store_pb2.Bundle]] = {}  # that the store has not answered yet
 
@@ -56,6 +57,14 @@ class StoreLink:
             return await ask(self._stub.Show, request, self._timeout_s)
         except grpc.aio.AioRpcError as error:
             _raise_gateway_error(error, f"model '{full_name}' not found")
+
+    async def vocabulary(self, bundle: store_pb2.Bundle) -> store_pb2.Vocabulary:
+        """What the store knows of a model's vocabulary by trying it. Raises GatewayError where it is unusable."""
+        request = store_pb2.TryRequest(name=bundle.full_name)
+        try:
+            return await ask(self._stub.Try, request, self._trial_timeout_s)
+        except grpc.aio.AioRpcError as error:
+            _raise_gateway_error(error, f"model '{bundle.name}' not found")
 
     async def models(self) -> list[store_pb2.ModelSummary]:
         """All installed models, newest first."""

@@ -14,8 +14,10 @@ from gateway.prompt.images import CELLS_PER_IMAGE, TokenPart, divide, images_of,
 from gateway.prompt.templates.go_syntax import parse_go
 from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.renderer import TemplateRenderer
-from gateway.prompt.tokenizer import Tokenizer, Tokenizers
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
+from gateway.prompt.vocabulary.tokenizer import TextKind
+from gateway.prompt.vocabulary.vocabularies import Vocabularies
+from gateway.prompt.vocabulary.vocabulary import Vocabulary
 from remuda.v1 import store_pb2
 
 
@@ -25,7 +27,7 @@ class Prompt:
 
     text: str
     tokens: list[int]
-    tokenizer: Tokenizer
+    vocabulary: Vocabulary
     segments: list[TokenPart] = field(default_factory=list[TokenPart])
     """The parts up to and including the last image; `tokens` follow them."""
 
@@ -58,79 +60,88 @@ class ResolvedRequest:
 class PromptBuilder:
     """Renders, tokenises and shortens prompts."""
 
-    def __init__(self, renderer: TemplateRenderer, tokenizers: Tokenizers) -> None:
-        self._renderer = renderer
-        self.tokenizers = tokenizers
+    def __init__(
+        self, models_templates: TemplateRenderer, requests_templates: TemplateRenderer, vocabularies: Vocabularies
+    ) -> None:
+        self._models_templates = models_templates
+        self._requests_templates = requests_templates
+        self.vocabularies = vocabularies
 
     async def build(self, resolved: ResolvedRequest) -> Prompt:
         """The prompt. Raises GatewayError: 400 when it is too long, 500 when the template fails."""
-        tokenizer = await self.tokenizers.get(resolved.bundle)
-        prompt = await self._written(resolved, tokenizer)
+        vocabulary = await self.vocabularies.get(resolved.bundle)
+        prompt = await self._written(resolved, vocabulary)
         if prompt.segments or len(prompt.tokens) < resolved.options.num_ctx:
             return prompt  # as in Ollama, a prompt with images is never cut: the worker checks whether it fits
         if not resolved.generation.truncate or not resolved.generation.shift or resolved.is_native_chat:
             check_length(prompt.tokens, resolved.options.num_ctx)
-        options = resolved.options
-        tokens = cut_middle(prompt.tokens, options.num_ctx, options.num_keep, has_bos=tokenizer.adds_bos)
-        return Prompt(prompt.text, tokens, tokenizer)
+        options, has_bos = resolved.options, vocabulary.tokenizer.adds_bos
+        tokens = cut_middle(prompt.tokens, options.num_ctx, options.num_keep, has_bos=has_bos)
+        return Prompt(prompt.text, tokens, vocabulary)
 
-    async def _written(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
+    async def _written(self, resolved: ResolvedRequest, vocabulary: Vocabulary) -> Prompt:
         generation = resolved.generation
         if generation.prompt_tokens:
-            text = await self.tokenizers.text_of(tokenizer, generation.prompt_tokens, "prompt")
-            return Prompt(text, list(generation.prompt_tokens), tokenizer)
+            text = await vocabulary.text_of(generation.prompt_tokens, "prompt")
+            return Prompt(text, list(generation.prompt_tokens), vocabulary)
         if generation.raw:
-            return await self._tokenized(tokenizer, generation.prompt, generation.images)
+            return await _tokenized(vocabulary, generation.prompt, resolved.options.num_ctx, generation.images)
         if generation.suffix:
-            return await self._insertion(resolved, tokenizer)
-        return await self._conversation(resolved, tokenizer)
+            return await self._insertion(resolved, vocabulary)
+        return await self._conversation(resolved, vocabulary)
 
-    async def _insertion(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
+    async def _insertion(self, resolved: ResolvedRequest, vocabulary: Vocabulary) -> Prompt:
         """Renders the request's Go template or the model's own. Where neither inserts, special tokens mark the gap."""
-        generation, marks = resolved.generation, tokenizer.infill
+        generation, marks, num_ctx = resolved.generation, vocabulary.tokenizer.infill, resolved.options.num_ctx
         template = generation.template or resolved.bundle.go_template
         if generation.template or parse_go(template).uses("Suffix"):
             variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(resolved.think)}
-            return await self._tokenized(tokenizer, await self._renderer.render(Language.GO, template, variables))
+            text = await self._renderer(resolved).render(Language.GO, template, variables)
+            return await _tokenized(vocabulary, text, num_ctx)
         if marks is None:
             raise invalid(f"{resolved.bundle.full_name} does not support insert")
-        before = await self.tokenizers.tokenize_plain(tokenizer, generation.prompt)
-        after = await self.tokenizers.tokenize_plain(tokenizer, generation.suffix)
+        texts = generation.prompt, generation.suffix
+        before, after = await vocabulary.tokenize_all(texts, num_ctx, TextKind.PLAIN)
         if generation.truncate and generation.shift:
-            tokens = marks.fitted(before, after, resolved.options.num_ctx)
+            tokens = marks.fitted(before, after, num_ctx)
         else:
             tokens = marks.prompt(before, after)
-        check_length(tokens, resolved.options.num_ctx)
-        return Prompt(tokenizer.detokenize(tokens), tokens, tokenizer)
+        check_length(tokens, num_ctx)
+        return Prompt(vocabulary.tokenizer.detokenize(tokens), tokens, vocabulary)
 
-    async def _conversation(self, resolved: ResolvedRequest, tokenizer: Tokenizer) -> Prompt:
+    async def _conversation(self, resolved: ResolvedRequest, vocabulary: Vocabulary) -> Prompt:
         messages = _messages_of(resolved)
-        before = await self.tokenizers.text_of(tokenizer, resolved.generation.context or (), "context")
+        before = await vocabulary.text_of(resolved.generation.context or (), "context")
 
         async def write(some: Sequence[Message]) -> Prompt:
-            text = await self._render(resolved, tokenizer, with_marks(some, at_end=resolved.is_native_chat))
-            if before and tokenizer.adds_bos:
-                text = text.removeprefix(tokenizer.bos_text)  # the context begins with one
-            return await self._tokenized(tokenizer, before + text, images_of(some))
+            text = await self._render(resolved, vocabulary, with_marks(some, at_end=resolved.is_native_chat))
+            if before and vocabulary.tokenizer.adds_bos:
+                text = text.removeprefix(vocabulary.tokenizer.bos_text)  # the context begins with one
+            return await _tokenized(vocabulary, before + text, resolved.options.num_ctx, images_of(some))
 
         is_generate = resolved.generation.kind is Kind.GENERATE
         if not resolved.generation.truncate or (is_generate and resolved.format.is_native):
             return await write(messages)
         return await drop_oldest(messages, write, lambda prompt: prompt.size < resolved.options.num_ctx)
 
-    async def _render(self, resolved: ResolvedRequest, tokenizer: Tokenizer, messages: Sequence[Message]) -> str:
-        tools, think = resolved.generation.tools, resolved.think
+    async def _render(self, resolved: ResolvedRequest, vocabulary: Vocabulary, messages: Sequence[Message]) -> str:
+        tools, think, tokenizer = resolved.generation.tools, resolved.think, vocabulary.tokenizer
         conversation = Conversation(messages, tools, think, tokenizer.bos_text, tokenizer.eos_text)
-        return await resolved.format.render(self._renderer, conversation)
+        return await resolved.format.render(self._renderer(resolved), conversation)
 
-    async def _tokenized(self, tokenizer: Tokenizer, text: str, images: Sequence[bytes] = ()) -> Prompt:
-        parts, rest = divide(text, images)
-        if not parts:
-            return Prompt(text, await self.tokenizers.tokenize(tokenizer, text), tokenizer)
-        first = await self.tokenizers.tokenize(tokenizer, parts[0].text)
-        others = [await self.tokenizers.tokenize_part(tokenizer, part.text) for part in parts[1:]]
-        segments = [TokenPart(tokens, part.image) for tokens, part in zip([first, *others], parts, strict=True)]
-        return Prompt(text, await self.tokenizers.tokenize_part(tokenizer, rest), tokenizer, segments)
+    def _renderer(self, resolved: ResolvedRequest) -> TemplateRenderer:
+        return self._requests_templates if resolved.generation.template else self._models_templates
+
+
+async def _tokenized(vocabulary: Vocabulary, text: str, num_ctx: int, images: Sequence[bytes] = ()) -> Prompt:
+    parts, rest = divide(text, images, num_ctx)
+    if not parts:
+        return Prompt(text, await vocabulary.tokenize(text, num_ctx), vocabulary)
+    first = await vocabulary.tokenize(parts[0].text, num_ctx)
+    texts = [*(part.text for part in parts[1:]), rest]
+    *others, last = await vocabulary.tokenize_all(texts, num_ctx, TextKind.PART)
+    segments = [TokenPart(tokens, part.image) for tokens, part in zip([first, *others], parts, strict=True)]
+    return Prompt(text, last, vocabulary, segments)
 
 
 def _messages_of(resolved: ResolvedRequest) -> tuple[Message, ...]:

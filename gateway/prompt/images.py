@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway.errors import invalid
 from gateway.generation.request import Message
+from gateway.prompt.truncate import TOO_LONG
 
 CELLS_PER_IMAGE = 768
 """Tokens per image when a conversation is shortened: Ollama's estimate. Only the worker knows the true number."""
@@ -53,13 +55,15 @@ def with_marks(messages: Sequence[Message], *, at_end: bool) -> list[Message]:
     return marked
 
 
-def divide(text: str, images: Sequence[bytes]) -> tuple[list[TextPart], str]:
+def divide(text: str, images: Sequence[bytes], most: int) -> tuple[list[TextPart], str]:
     """The text before each mark with the mark's image, and the text after the last mark. A mark without an image is
-    text."""
+    text. Raises GatewayError for more than `most` images, which no context holds."""
     parts: list[TextPart] = []
     begin = 0
     for mark in _MARK.finditer(text):
         if (number := int(mark[1])) < len(images):
+            if len(parts) == most:
+                raise invalid(TOO_LONG)
             parts.append(TextPart(text[begin : mark.start()], images[number]))
             begin = mark.end()
     return parts, text[begin:]

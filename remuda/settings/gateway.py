@@ -73,7 +73,13 @@ class GatewaySettings(LenientSettings):
     template_max_output: Annotated[Positive, Field(validation_alias="REMUDA_TEMPLATE_MAX_OUTPUT")] = 64 * MIB
     """Most bytes that a chat template may write."""
     template_processes: Annotated[Positive, Field(validation_alias="REMUDA_TEMPLATE_PROCESSES")] = 2
-    """Most template processes of a gateway. While a hostile template holds one up, the other one renders."""
+    """Most processes of a gateway for the templates of models."""
+    template_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_QUEUE")] = 1024
+    """Renderings of models' templates that wait for a process at most. Each takes about a millisecond."""
+    request_template_processes: Annotated[Positive, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_PROCESSES")] = 1
+    """Most processes of a gateway for the templates that requests bring. No model's template waits behind those."""
+    request_template_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_QUEUE")] = 8
+    """Renderings of requests' own templates that wait at most. Each may take REMUDA_TEMPLATE_TIMEOUT."""
     template_memory: Annotated[int, Field(ge=GIB // 4), Digits, Field(validation_alias="REMUDA_TEMPLATE_MEMORY")] = GIB
     """Bytes of address space of a template process. The interpreter takes a fifth of the default."""
     template_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_CACHE")] = 128
@@ -82,8 +88,29 @@ class GatewaySettings(LenientSettings):
     vocabulary_cache: Annotated[Positive, Field(validation_alias="REMUDA_VOCABULARY_CACHE")] = 16
     """Vocabularies that a gateway keeps. One takes up to 100 MB, and half a second to load."""
     tokenize_inline: Annotated[Unsigned, Field(validation_alias="REMUDA_TOKENIZE_INLINE")] = 4096
-    """Most characters that are tokenised without a thread. The default takes about 1 ms; a thread's hand-over takes
-    0.1 ms."""
+    """Most characters that are tokenised by the gateway itself; longer texts go to a process of their own, which takes
+    half a millisecond more. The default takes 1 to 6 ms by the vocabulary, in which all streams of the gateway wait."""
+    tokenize_at_least: Annotated[Unsigned, Field(validation_alias="REMUDA_TOKENIZE_AT_LEAST")] = MIB
+    """Characters of a prompt that are tokenised in any case, at both of its ends. Of more, as many count as the context
+    can hold."""
+    tokenize_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_TOKENIZE_TIMEOUT")] = 20 * NANOSECONDS["s"]
+    """Time for one prompt in a tokenizer process. A million characters take a second at most."""
+    tokenizer_processes: Annotated[Positive, Field(validation_alias="REMUDA_TOKENIZER_PROCESSES")] = 2
+    """Most tokenizer processes of a gateway. Each loads the vocabularies that long texts need."""
+    tokenizer_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_TOKENIZER_QUEUE")] = 256
+    """Long texts that wait for a tokenizer process at most."""
+    tokenizer_memory: Annotated[int, Field(ge=GIB), Digits, Field(validation_alias="REMUDA_TOKENIZER_MEMORY")] = 6 * GIB
+    """Bytes of address space of a tokenizer process. Sixteen large vocabularies take 2 GB, and the stack comes on
+    top."""
+    tokenizer_stack: Annotated[int, Field(ge=16 * MIB), Digits, Field(validation_alias="REMUDA_TOKENIZER_STACK")] = GIB
+    """Most bytes of stack of a tokenizer process. The default serves words of 3 million characters; a longer one kills
+    the process with some vocabularies, and its request fails."""
+
+    blocking_threads: Annotated[Positive, Field(validation_alias="REMUDA_BLOCKING_THREADS")] = 2
+    """Threads of a gateway for each kind of blocking work: long bodies, schemas, templates, vocabularies. More of them
+    only compete for Python's lock."""
+    blocking_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_BLOCKING_QUEUE")] = 256
+    """Calls of one kind that wait for a thread at most. Beyond them requests are told that the server is busy."""
     embedding_group: Annotated[Positive, Field(validation_alias="REMUDA_EMBEDDING_GROUP")] = 65536
     """Tokens of an embedding request that a worker gets at once. The next group of a long list queues again."""
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from remuda.settings.types import MIB, LenientSettings, OptionalFlag, Positive, Unsigned
+from remuda.durations import NANOSECONDS
+from remuda.settings.types import GIB, MIB, Digits, LenientSettings, OptionalFlag, Period, Positive, Unsigned
 
 EMBEDDED_MODEL = str(Path(__file__).resolve().parents[2] / "models" / "cria.gguf")
 
@@ -22,3 +23,8 @@ class StoreSettings(LenientSettings):
     """Most bytes of a manifest, template, parameters or license. A manifest of ten thousand layers takes 2 MB."""
     gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256
     """GGUF headers that the store keeps, about 200 KB each; 0 = none. Reading one takes up to 0.1 s."""
+    trial_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_TRIAL_TIMEOUT")] = 30 * NANOSECONDS["s"]
+    """Time for the trial of a vocabulary, in which the engine loads it in a process of its own. It takes a second, and
+    longer from a cold disk."""
+    trial_memory: Annotated[int, Field(ge=GIB // 2), Digits, Field(validation_alias="REMUDA_TRIAL_MEMORY")] = 2 * GIB
+    """Bytes of address space of the trial process. The largest vocabularies take a tenth of it."""

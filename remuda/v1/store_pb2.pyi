@@ -61,6 +61,50 @@ class ResolveRequest(_message.Message):
 Global___ResolveRequest: _TypeAlias = ResolveRequest  # noqa: Y015
 
 @_typing.final
+class TryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """as in Bundle.full_name"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryRequest: _TypeAlias = TryRequest  # noqa: Y015
+
+@_typing.final
+class Vocabulary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LONGEST_TOKEN_FIELD_NUMBER: _builtins.int
+    FRAGILE_FIELD_NUMBER: _builtins.int
+    longest_token: _builtins.int
+    """bytes"""
+    fragile: _builtins.bool
+    """some text kills the engine's tokenizer: every text is tokenised apart"""
+    def __init__(
+        self,
+        *,
+        longest_token: _builtins.int = ...,
+        fragile: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fragile", b"fragile", "longest_token", b"longest_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vocabulary: _TypeAlias = Vocabulary  # noqa: Y015
+
+@_typing.final
 class ListRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -49,6 +49,11 @@ class StoreStub:
                 request_serializer=remuda_dot_v1_dot_store__pb2.ShowRequest.SerializeToString,
                 response_deserializer=remuda_dot_v1_dot_store__pb2.ShowReply.FromString,
                 _registered_method=True)
+        self.Try = channel.unary_unary(
+                '/remuda.v1.Store/Try',
+                request_serializer=remuda_dot_v1_dot_store__pb2.TryRequest.SerializeToString,
+                response_deserializer=remuda_dot_v1_dot_store__pb2.Vocabulary.FromString,
+                _registered_method=True)
 
 
 class StoreServicer:
@@ -76,6 +81,14 @@ class StoreServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Try(self, request, context):
+        """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
+        FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StoreServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +106,11 @@ def add_StoreServicer_to_server(servicer, server):
                     servicer.Show,
                     request_deserializer=remuda_dot_v1_dot_store__pb2.ShowRequest.FromString,
                     response_serializer=remuda_dot_v1_dot_store__pb2.ShowReply.SerializeToString,
+            ),
+            'Try': grpc.unary_unary_rpc_method_handler(
+                    servicer.Try,
+                    request_deserializer=remuda_dot_v1_dot_store__pb2.TryRequest.FromString,
+                    response_serializer=remuda_dot_v1_dot_store__pb2.Vocabulary.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,6 +194,33 @@ class Store:
             '/remuda.v1.Store/Show',
             remuda_dot_v1_dot_store__pb2.ShowRequest.SerializeToString,
             remuda_dot_v1_dot_store__pb2.ShowReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Try(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/remuda.v1.Store/Try',
+            remuda_dot_v1_dot_store__pb2.TryRequest.SerializeToString,
+            remuda_dot_v1_dot_store__pb2.Vocabulary.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class StoreStub:
     """All installed models, newest first."""
     Show: _grpc.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]
     """What `/api/show` shows of a model. Errors as Resolve."""
+    Try: _grpc.UnaryUnaryMultiCallable[_store_pb2.TryRequest, _store_pb2.Vocabulary]
+    """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
+    FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+    """
 
 @_typing.type_check_only
 class StoreAsyncStub(StoreStub):
@@ -51,6 +55,10 @@ class StoreAsyncStub(StoreStub):
     """All installed models, newest first."""
     Show: _aio.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]  # type: ignore[assignment]
     """What `/api/show` shows of a model. Errors as Resolve."""
+    Try: _aio.UnaryUnaryMultiCallable[_store_pb2.TryRequest, _store_pb2.Vocabulary]  # type: ignore[assignment]
+    """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
+    FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+    """
 
 class StoreServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -78,5 +86,15 @@ class StoreServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ShowReply, _abc.Awaitable[_store_pb2.ShowReply]]:
         """What `/api/show` shows of a model. Errors as Resolve."""
+
+    @_abc_1.abstractmethod
+    def Try(
+        self,
+        request: _store_pb2.TryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.Vocabulary, _abc.Awaitable[_store_pb2.Vocabulary]]:
+        """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
+        FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+        """
 
 def add_StoreServicer_to_server(servicer: StoreServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -155,8 +155,8 @@ def test_template_processes_inherit_nothing_but_their_streams(server: Server) ->
     processes = server.processes()
     gateway, templates = (descriptors(processes[f"remuda {title}"]) for title in ("gateway 0", "templates"))
     assert {number for number, entry in gateway.items() if not entry.closes_on_exec} <= {0, 1, 2}
-    own = {templates[number].target for number in (0, 1, 2)}
-    assert len(templates) <= 4  # one duplicate of stdout is their own
+    own = {templates[number].target for number in (0, 1, 2, 3)}
+    assert len(templates) == 4  # answers go to a duplicate of stdout, and what is printed goes to stderr
     assert {entry.target for entry in templates.values()} == own
 
 

@@ -57,6 +57,7 @@ class FakeStore(store_pb2_grpc.StoreServicer):
 
     def __init__(self, bundle: store_pb2.Bundle) -> None:
         self.bundle = bundle
+        self.vocabulary = store_pb2.Vocabulary(longest_token=32)
         self.resolved: asyncio.Queue[str] = asyncio.Queue()
         self.answers: asyncio.Event | None = None
         """Where it is there, nothing is resolved before it is set."""
@@ -75,6 +76,9 @@ class FakeStore(store_pb2_grpc.StoreServicer):
     async def Show(self, request: store_pb2.ShowRequest, context: Any) -> store_pb2.ShowReply:  # noqa: N802
         await drop(self.drops, context)
         return store_pb2.ShowReply()
+
+    async def Try(self, request: store_pb2.TryRequest, context: Any) -> store_pb2.Vocabulary:  # noqa: N802
+        return self.vocabulary
 
     async def List(self, request: store_pb2.ListRequest, context: Any) -> store_pb2.ListReply:  # noqa: N802
         await drop(self.drops, context)

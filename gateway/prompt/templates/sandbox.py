@@ -1,63 +1,35 @@
-"""The template process: renders the templates that come on stdin, until stdin closes.
+"""The template process: renders chat templates (`remuda.sandbox.child`).
 
-The kernel bounds its memory. The parent bounds its time and kills it. So a hostile template harms nobody.
-
-A message is its length in four bytes (big-endian) and a JSON object. A question is {"language", "template",
-"variables"}, an answer {"text"} or {"error"}. An empty message says that the process is ready.
+A question is a JSON object {"language", "template", "variables"}, an answer {"text"} or {"error"}.
 """
 
-import os
-import resource
-import struct
 import sys
 import traceback
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 import orjson
-import setproctitle
 
 from gateway.prompt.templates.go import render_go
 from gateway.prompt.templates.go_data import go_variables
 from gateway.prompt.templates.jinja import Arguments, TemplateRenderError, render_jinja
 from gateway.prompt.templates.language import Language
-from remuda.process import die_with_parent
+from remuda.sandbox.child import serve
 
-HEADER = struct.Struct(">I")
 OUT_OF_MEMORY = "it used too much memory"
 
 
 def main() -> None:
     """Usage: python -m gateway.prompt.templates.sandbox PARENT_PID MEMORY_BYTES CACHE_SIZE"""
     parent, memory, cache_size = map(int, sys.argv[1:])
-    die_with_parent(parent)
-    _close_inherited()
-    setproctitle.setproctitle("remuda templates")
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    _send(answers, b"")
-    while (question := _receive(questions)) is not None:
-        _send(answers, orjson.dumps(_answer(question, cache_size)))
+    serve("templates", parent, memory, partial(_answer, cache_size))
 
 
-def _close_inherited() -> None:
-    """Closes all files but the standard streams: uvloop passes on duplicates of those, and inheritable files."""
-    os.closerange(sys.stderr.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+def _answer(cache_size: int, question: bytes) -> bytes:
+    return orjson.dumps(_reply(orjson.loads(question), cache_size))
 
 
-def _receive(stream: BinaryIO) -> dict[str, Any] | None:
-    header = stream.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return None
-    return orjson.loads(stream.read(HEADER.unpack(header)[0]))
-
-
-def _send(stream: BinaryIO, message: bytes) -> None:
-    stream.write(HEADER.pack(len(message)) + message)
-    stream.flush()
-
-
-def _answer(question: dict[str, Any], cache_size: int) -> dict[str, str]:
+def _reply(question: dict[str, Any], cache_size: int) -> dict[str, str]:
     try:
         return {"text": _render(question, cache_size)}
     except TemplateRenderError as error:

@@ -22,6 +22,7 @@ from remuda.v1 import store_pb2_grpc
 from store.embedded import import_embedded
 from store.library import Library
 from store.service import StoreService
+from store.trial.trials import Trials
 
 PARAMS = {"temperature": 0.7, "num_ctx": 4096, "stop": ["<|im_end|>", 'say "x"'], "use_mmap": True}
 TEMPLATE = "{{ if .System }}{{ .System }}{{ end }}\n{{ .Prompt }}"
@@ -52,7 +53,7 @@ def settings(folder: OllamaFolder, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 async def store(settings: Settings, tmp_path: Path) -> AsyncIterator[store_pb2_grpc.StoreAsyncStub]:
     target = Endpoints(tmp_path).store
-    service = StoreService(Library(settings))
+    service = StoreService(Library(settings), Trials(settings))
     server = await start_server(target, lambda server: store_pb2_grpc.add_StoreServicer_to_server(service, server))
     async with open_channel(target) as channel:
         yield store_pb2_grpc.StoreStub(channel)

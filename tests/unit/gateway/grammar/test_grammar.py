@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.gateway_world import BUNDLE, CHAT_TEMPLATE, CRIA
 
-from gateway.errors import ErrorKind, GatewayError
+from gateway.errors import ErrorKind, GatewayError, overloaded
 from gateway.formats.go_template import GoTemplateFormat
 from gateway.formats.hermes import HermesFormat
 from gateway.generation.options import ContextBounds, resolve_options
@@ -15,8 +15,10 @@ from gateway.grammar.answer import AnswerGrammars
 from gateway.grammar.reply_grammar import reply_grammar
 from gateway.grammar.schema import closed
 from gateway.prompt.builder import Prompt, ResolvedRequest
-from gateway.prompt.tokenizer import Tokenizer
+from gateway.prompt.vocabulary.vocabulary import Vocabulary, Workshop
 from remuda.settings import Settings
+from remuda.threads import Threads
+from remuda.v1 import store_pb2
 from workers.engine.grammar import GrammarError, Grammars
 from workers.engine.model import Model, ModelOptions
 
@@ -41,7 +43,8 @@ class Judge:
     """Tells what a worker would let the embedded model write."""
 
     def __init__(self) -> None:
-        self.tokenizer = Tokenizer(str(CRIA))
+        self.vocabulary = Vocabulary(BUNDLE, store_pb2.Vocabulary(), Workshop.of(Settings()))
+        self.tokenizer = self.vocabulary.tokenizer
         self._model = Model(ModelOptions(str(CRIA)), lambda fraction: None)
         self._grammars = Grammars(self._model.vocabulary)
 
@@ -63,14 +66,14 @@ def judge() -> Judge:
 
 @pytest.fixture(scope="module")
 def grammars() -> AnswerGrammars:
-    return AnswerGrammars(Settings())
+    return AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded))
 
 
 async def allowed(judge: Judge, generation: Generation, *replies: str, **resolved: Any) -> list[bool]:
     """Which of these beginnings of a reply are allowed."""
-    answer = await AnswerGrammars(Settings()).rules(generation)
+    answer = await AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded)).rules(generation)
     assert answer is not None
-    prompt = Prompt(resolved.pop("prompt", "Hi"), [], judge.tokenizer)
+    prompt = Prompt(resolved.pop("prompt", "Hi"), [], judge.vocabulary)
     options = resolve_options({}, {}, ContextBounds(default=2048, trained=2048, minimum=4))
     whole = ResolvedRequest(generation, BUNDLE, options, resolved.pop("format", JINJA), resolved.pop("think", True))
     grammar = reply_grammar(answer, whole, prompt).text

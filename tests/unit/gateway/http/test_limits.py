@@ -17,7 +17,7 @@ from gateway.generation.options import ContextBounds, resolve_options
 from gateway.generation.record import RequestRecord
 from gateway.links.model_names import MAX_NAME, local_name
 from gateway.prompt.templates.go_syntax import parse_go
-from gateway.prompt.tokenizer import Tokenizer, Tokenizers
+from gateway.prompt.vocabulary.vocabulary import Vocabulary
 from remuda.v1 import store_pb2
 
 GENERATE = {"model": "cria", "prompt": "hi", "stream": False}
@@ -165,13 +165,13 @@ async def test_only_the_native_generate_tokenises_the_reply(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str, tokenised: int
 ) -> None:
     texts: list[str] = []
-    tokenize = Tokenizers.tokenize
+    tokenize = Vocabulary.tokenize
 
-    async def counting(self: Tokenizers, tokenizer: Tokenizer, text: str) -> list[int]:
+    async def counting(self: Vocabulary, text: str, limit: int | None = None) -> list[int]:
         texts.append(text)
-        return await tokenize(self, tokenizer, text)
+        return await tokenize(self, text, limit)
 
-    monkeypatch.setattr(Tokenizers, "tokenize", counting)
+    monkeypatch.setattr(Vocabulary, "tokenize", counting)
     call = asyncio.create_task(world.client.post(path, json=GENERATE))
     world.push(await world.running(), "a", finished=STOP)
     assert (await call).status_code == 200

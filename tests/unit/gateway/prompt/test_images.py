@@ -11,7 +11,7 @@ from support.gateway_world import BUNDLE, CRIA, FINISHED, STOP, World, world_in
 
 from gateway.generation.request import Message
 from gateway.prompt.images import divide, with_marks
-from gateway.prompt.tokenizer import Tokenizer
+from gateway.prompt.vocabulary.tokenizer import Tokenizer
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
 
@@ -182,4 +182,4 @@ def test_marks_count_through_the_whole_conversation() -> None:
 
 
 def test_a_text_without_marks_is_one_piece() -> None:
-    assert divide("no [img-x] here [img-9]", [RED]) == ([], "no [img-x] here [img-9]")
+    assert divide("no [img-x] here [img-9]", [RED], 1) == ([], "no [img-x] here [img-9]")

@@ -10,7 +10,7 @@ from support.gateway_world import BUNDLE, FINISHED, STOP, World, world_in
 from support.scripted import BOS, write_scripted_model
 
 from gateway.prompt.infill import InfillMarks
-from gateway.prompt.tokenizer import Tokenizer
+from gateway.prompt.vocabulary.tokenizer import TextKind, Tokenizer
 from remuda.v1 import store_pb2, wire_pb2
 
 MARKS = InfillMarks(prefix=1, suffix=2, middle=3, bos=0)
@@ -46,7 +46,7 @@ def expected(coder: Path, before: str, after: str) -> list[int]:
     tokenizer = Tokenizer(str(coder))
     marks = tokenizer.infill
     assert marks is not None
-    written = [*tokenizer.tokenize_plain(before), marks.suffix, *tokenizer.tokenize_plain(after)]
+    written = [*tokenizer.tokenize(before, TextKind.PLAIN), marks.suffix, *tokenizer.tokenize(after, TextKind.PLAIN)]
     return [BOS, marks.prefix, *written, marks.middle]
 
 

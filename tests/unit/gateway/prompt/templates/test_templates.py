@@ -37,7 +37,7 @@ TALK = (
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def renderer() -> AsyncGenerator[TemplateRenderer]:
     settings: dict[str, Any] = {"REMUDA_TEMPLATE_TIMEOUT": "700ms", "REMUDA_TEMPLATE_MAX_OUTPUT": "1000000"}
-    renderer = TemplateRenderer(Settings(**settings))
+    renderer = TemplateRenderer.for_models(Settings(**settings))
     yield renderer
     await renderer.close()
 
@@ -123,10 +123,10 @@ async def test_a_hostile_template_ends_and_the_next_one_renders(renderer: Templa
 
 async def test_the_process_that_is_started_ahead_counts() -> None:
     variables: dict[str, Any] = {"REMUDA_TEMPLATE_PROCESSES": "1"}
-    one = TemplateRenderer(Settings(**variables))
+    one = TemplateRenderer.for_models(Settings(**variables))
     one.start()
     assert await jinja(one, "{{ messages[0].content }}") == "hi"
-    assert len(one._idle) == 1
+    assert len(one._pool._idle) == 1
     await one.close()
 
 

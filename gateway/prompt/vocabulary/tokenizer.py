@@ -1,10 +1,9 @@
-"""Converts text to tokens and back, by llama.cpp models that are loaded without their weights."""
+"""Converts text to tokens and back, by a llama.cpp model that is loaded without its weights."""
 
-import asyncio
 import ctypes
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +11,21 @@ import llama_cpp.llama_cpp as _untyped
 
 from gateway.errors import internal, invalid
 from gateway.prompt.infill import InfillMarks
-from remuda.logs import get_logger
-from remuda.settings import Settings
-from remuda.v1.store_pb2 import Bundle
 
 C: Any = _untyped  # the bindings are only partly typed
-log = get_logger()
 
-ERROR_LEVEL = 4
 NULL_TOKEN = -1
+
+
+class TextKind(StrEnum):
+    """What a text is, which decides about special tokens."""
+
+    PROMPT = "prompt"
+    """A whole prompt: special tokens are recognised, and one BOS is added where the model wants it."""
+    PART = "part"
+    """A part of a prompt: special tokens are recognised, none is added."""
+    PLAIN = "plain"
+    """Text that is not the template's: no special token is recognised or added."""
 
 
 class Tokenizer:
@@ -42,19 +47,11 @@ class Tokenizer:
         self.bos_text = self._text_of(C.llama_vocab_bos(self._vocab))
         self.eos_text = self._text_of(C.llama_vocab_eos(self._vocab))
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of a prompt. Special tokens are recognised; one BOS is added where the model wants it."""
-        if self.adds_bos and self.bos_text:
+    def tokenize(self, text: str, kind: TextKind = TextKind.PROMPT) -> list[int]:
+        """The ids of a text."""
+        if kind is TextKind.PROMPT and self.adds_bos and self.bos_text:
             text = text.removeprefix(self.bos_text)
-        return self._tokenize(text, add_special=True, parse_special=True)
-
-    def tokenize_part(self, text: str) -> list[int]:
-        """Token ids of a text inside a prompt. Special tokens are recognised, none is added."""
-        return self._tokenize(text, add_special=False, parse_special=True)
-
-    def tokenize_plain(self, text: str) -> list[int]:
-        """Token ids of plain text. No special token is recognised or added."""
-        return self._tokenize(text, add_special=False, parse_special=False)
+        return self._tokenize(text, add_special=kind is TextKind.PROMPT, parse_special=kind is not TextKind.PLAIN)
 
     def _tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
@@ -121,58 +118,3 @@ class Tokenizer:
         if token == NULL_TOKEN:
             return ""
         return (C.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
-
-
-class Tokenizers:
-    """A cache of tokenizers by the digest of the weights; the least recently used go first."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._loaded: OrderedDict[str, asyncio.Future[Tokenizer]] = OrderedDict()
-        self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps only a pointer
-        C.llama_log_set(self._log, ctypes.c_void_p(0))
-
-    async def get(self, bundle: Bundle) -> Tokenizer:
-        """The tokenizer of a model, loaded in a thread at first use. Raises GatewayError."""
-        digest = bundle.model_digest
-        loading = self._loaded.get(digest)
-        if loading is None:
-            load = asyncio.to_thread(Tokenizer, bundle.model_path, tuple(bundle.split_paths))
-            loading = self._loaded[digest] = asyncio.ensure_future(load)
-            loading.add_done_callback(lambda done: self._forget_failure(digest, done))
-        self._loaded.move_to_end(digest)
-        while len(self._loaded) > self._settings.vocabulary_cache:
-            self._loaded.popitem(last=False)
-        return await asyncio.shield(loading)
-
-    async def tokenize(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize`, for long texts in a thread, so that other streams go on."""
-        return await self._apart(tokenizer.tokenize, text)
-
-    async def tokenize_part(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize_part`, for long texts in a thread."""
-        return await self._apart(tokenizer.tokenize_part, text)
-
-    async def tokenize_plain(self, tokenizer: Tokenizer, text: str) -> list[int]:
-        """`Tokenizer.tokenize_plain`, for long texts in a thread."""
-        return await self._apart(tokenizer.tokenize_plain, text)
-
-    async def text_of(self, tokenizer: Tokenizer, tokens: Sequence[int], source: str) -> str:
-        """`Tokenizer.text_of`, for long lists in a thread."""
-        if len(tokens) <= self._settings.tokenize_inline:
-            return tokenizer.text_of(tokens, source)
-        return await asyncio.to_thread(tokenizer.text_of, tokens, source)
-
-    async def _apart(self, tokenize: Callable[[str], list[int]], text: str) -> list[int]:
-        if len(text) <= self._settings.tokenize_inline:
-            return tokenize(text)
-        return await asyncio.to_thread(tokenize, text)
-
-    def _forget_failure(self, digest: str, done: "asyncio.Future[Tokenizer]") -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._loaded.pop(digest, None)
-
-
-def _log_errors(level: int, text: bytes, _: Any) -> None:
-    if level == ERROR_LEVEL and (line := text.decode("utf-8", "replace").strip()):
-        log.error("llama.cpp", message=line)

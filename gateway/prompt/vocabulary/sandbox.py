@@ -1,0 +1,71 @@
+"""The tokenizer process: tokenises long texts (`remuda.sandbox.child`).
+
+llama.cpp's pre-tokenizers recurse once for each character of a word without end, so that some texts take more stack
+than a process has. A thread gets a stack for the text at hand, up to a bound. Beyond it the kernel kills the process.
+
+A question is a JSON object {"files", "texts", "kind", "limit"}, an answer {"tokens"} or {"error"}.
+"""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import orjson
+
+from gateway.errors import GatewayError
+from gateway.prompt.vocabulary.tokenizer import C, TextKind, Tokenizer
+from remuda.sandbox.child import serve
+
+STACK_PER_CHARACTER = 512
+"""Bytes. llama.cpp takes 324, the same in all of its pre-tokenizers."""
+LEAST_STACK = 1 << 20
+
+Vocabularies = Callable[[tuple[str, ...]], Tokenizer]
+
+
+def main() -> None:
+    """Usage: python -m gateway.prompt.vocabulary.sandbox PARENT_PID MEMORY_BYTES STACK_BYTES CACHE_SIZE"""
+    parent, memory, stack, cache_size = map(int, sys.argv[1:])
+    silence = C.llama_log_callback(_ignore)  # kept here: llama.cpp has only a pointer
+    C.llama_log_set(silence, ctypes.c_void_p(0))
+    serve("tokenizer", parent, memory, partial(_answer, lru_cache(cache_size)(_load), stack))
+
+
+def _ignore(level: int, text: bytes, data: Any) -> None:
+    del level, text, data
+
+
+def _load(files: tuple[str, ...]) -> Tokenizer:
+    return Tokenizer(files[0], files[1:])
+
+
+def _answer(vocabularies: Vocabularies, stack: int, question: bytes) -> bytes:
+    asked = orjson.loads(question)
+    longest = max(map(len, asked["texts"]), default=0)
+    threading.stack_size(min(LEAST_STACK + longest * STACK_PER_CHARACTER, stack) & -LEAST_STACK)
+    answers: list[bytes] = []
+    thread = threading.Thread(target=lambda: answers.append(_reply(vocabularies, asked)))
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
+def _reply(vocabularies: Vocabularies, asked: dict[str, Any]) -> bytes:
+    try:
+        tokenizer = vocabularies(tuple(asked["files"]))
+    except GatewayError as error:
+        return orjson.dumps({"error": error.message})
+    kind, limit = TextKind(asked["kind"]), asked["limit"]
+    return orjson.dumps({"tokens": [ends(tokenizer.tokenize(text, kind), limit) for text in asked["texts"]]})
+
+
+def ends(tokens: Sequence[int], limit: int | None) -> Sequence[int]:
+    """The first and the last `limit` tokens of those that are more than both."""
+    return tokens if limit is None or len(tokens) <= 2 * limit else [*tokens[:limit], *tokens[-limit:]]
+
+
+if __name__ == "__main__":
+    main()
