@@ -3,13 +3,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check proto bench lock clean
+.PHONY: help setup serve test check fuzz proto bench lock clean
 
 help:
 	@echo "make serve   set up if need be and start the server"
 	@echo "make test    set up if need be and run all tests"
 	@echo "make setup   set up .venv, with the tools of development"
 	@echo "make check   lint, types, import rules, generated stubs"
+	@echo "make fuzz    search for harmful inputs (EXAMPLES=2000 of each kind)"
 	@echo "make proto   generate remuda/v1 from proto/"
 	@echo "make bench   benchmark the engine"
 	@echo "make lock    resolve the requirements*.lock files again"
@@ -29,6 +30,9 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	scripts/generate-stubs.sh --check
+
+fuzz: $(VENV)/.dev
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/pytest tests/security/fuzz --timeout 86400
 
 proto: $(VENV)/.dev
 	scripts/generate-stubs.sh
