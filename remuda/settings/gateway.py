@@ -55,8 +55,8 @@ class GatewaySettings(LenientSettings):
     max_stops: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOPS")] = 128
     """Most stop strings of a request or model. Real ones have a dozen."""
     max_stop_bytes: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOP_BYTES")] = 4096
-    """Most bytes of a request's or model's stop strings together. Real ones have a few hundred. The worker makes a
-    table of them, which takes 4 ms for the default, while all streams of the replica wait."""
+    """Most bytes of a request's or model's stop strings together. Real ones have a few hundred. A worker makes a table
+    of those that a reply repeats, 4 ms for the default, while all streams of the replica wait."""
     max_media: Annotated[int, Field(ge=0, le=60 * MIB), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * MIB
     """Most bytes of a request's images and sounds; 0 = none are accepted. They pass the scheduler as one message, which
     holds 64 MB."""

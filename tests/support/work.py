@@ -2,25 +2,37 @@
 
 import sys
 from collections.abc import Callable
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
+from support.paths import ROOT
 
-def lines_run(module: ModuleType, call: Callable[[], Any]) -> int:
-    """Returns how many lines of a module `call` runs."""
-    count = 0
+PRODUCT = tuple(f"{ROOT / folder}/" for folder in ("gateway", "remuda", "scheduler", "store", "workers"))
+
+
+def work_of(call: Callable[[], Any]) -> int:
+    """Returns the lines of the product that `call` runs, and the characters of all strings whose methods they call."""
+    work = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
-        nonlocal count
-        if frame.f_code.co_filename != module.__file__:
+        nonlocal work
+        if not frame.f_code.co_filename.startswith(PRODUCT):
             return None
-        count += event == "line"
+        work += event == "line"
         return trace
 
-    before = sys.gettrace()
+    def profile(frame: FrameType, event: str, function: Any) -> None:
+        nonlocal work
+        text = getattr(function, "__self__", None) if event == "c_call" else None
+        if isinstance(text, str) and frame.f_code.co_filename.startswith(PRODUCT):
+            work += len(text)
+
+    before = sys.gettrace(), sys.getprofile()
     sys.settrace(trace)
+    sys.setprofile(profile)
     try:
         call()
     finally:
-        sys.settrace(before)
-    return count
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+    return work
