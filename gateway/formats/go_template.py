@@ -2,14 +2,16 @@
 (http-api 13.4).
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar, cast
 
 from gateway.formats.call_parser import CallParser, new_call, tool_names
 from gateway.formats.chat_format import ChatFormat, Tools
-from gateway.formats.held_text import overlap
+from gateway.formats.json_objects import ObjectSearch, decoded_object
+from gateway.formats.name_search import NameSearch
+from gateway.formats.tag_search import TagSearch
 from gateway.generation.request import Generation, ToolCall
 from gateway.grammar.lark import LarkWriter
 from gateway.grammar.rules import Rules, json_rules
@@ -23,7 +25,8 @@ from remuda.v1.store_pb2 import TEMPLATE_LANGUAGE_GO, Bundle
 ARGUMENT_KEYS = ("arguments", "parameters")
 """Where a call's JSON object has the arguments: Go templates use either name."""
 
-_DECODER = json.JSONDecoder()
+BRACKETS = ("{", "[")
+"""Tags of templates that show none: the calls themselves begin with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,74 +81,74 @@ def _call_schema(names: list[str], argument_key: str) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
 
 
+class _State(Enum):
+    BEFORE = auto()  # the tag has not come
+    CALLING = auto()
+    CONTENT = auto()  # to the end
+
+
 class GoTemplateCalls:
     """Content before the tag streams through. After it only calls count, unless the tag is a mere bracket."""
 
     def __init__(self, tag: str, names: Iterable[str]) -> None:
         self._tag = tag
-        self._names = sorted(names, key=len, reverse=True)
-        self._is_bracket = tag in ("{", "[")
-        self._held = ""
-        self._calling = False
-        self._disabled = False
+        self._is_bracket = tag in BRACKETS
+        self._before = TagSearch(tag)
+        self._names = NameSearch(names)
+        self._objects = ObjectSearch()
+        self._held: list[str] = []  # what is content after all unless there is a call
+        self._state = _State.BEFORE
         self._count = 0
 
     def feed(self, text: str) -> tuple[str, list[ToolCall]]:
-        if self._disabled:
-            return text, []
-        self._held += text
-        content = "" if self._calling else self._before_tag()
-        return content, list(self._find_calls()) if self._calling else []
+        content = ""
+        if self._state is _State.BEFORE:
+            content, text = self._find_bracket(text) if self._is_bracket else self._find_tag(text)
+        if self._state is not _State.CALLING:
+            return content + text, []
+        calls = list(self._find_calls(text))
+        if self._is_bracket and not self._count:
+            self._held.append(text)
+        return content, calls
 
     def end(self) -> tuple[str, list[ToolCall]]:
-        held, self._held = self._held, ""
-        lost = self._calling and (not self._is_bracket or self._count)
-        return ("" if lost else held), []
+        return ("" if self._count else "".join((*self._held, self._before.end()))), []
 
-    def _before_tag(self) -> str:
-        before, tag, rest = self._held.partition(self._tag)
-        if self._is_bracket and before.strip():
-            self._disabled = True
-            held, self._held = self._held, ""
-            return held
-        if tag:
-            self._calling = True
-            self._held = tag + rest if self._is_bracket else rest
-            return "" if self._is_bracket else before
-        visible = 0 if self._is_bracket else len(before) - overlap(before, self._tag)
-        self._held = before[visible:]
-        return before[:visible]
+    def _find_tag(self, text: str) -> tuple[str, str]:
+        """Returns the content, and the text after the tag."""
+        content, end = self._before.feed(text)
+        if end is None:
+            return content, ""
+        self._state = _State.CALLING
+        return content, text[end:]
 
-    def _find_calls(self) -> Iterator[ToolCall]:
-        while (name := self._next_name()) and (first := _first_object(self._held)):
-            value, end = first
-            self._held = self._held[end:]
-            arguments = _arguments(value, name)
+    def _find_bracket(self, text: str) -> tuple[str, str]:
+        """Returns the content, and the text from the bracket on. Anything but white space before it is content to the
+        end."""
+        rest = text.lstrip()
+        if not rest:
+            self._held.append(text)
+            return "", ""
+        held, self._held = self._held, []
+        if rest.startswith(self._tag):
+            self._state = _State.CALLING
+            return "", rest
+        self._state = _State.CONTENT
+        return "".join(held), text
+
+    def _find_calls(self, text: str) -> Iterator[ToolCall]:
+        """Reads a name and an object for each call, whichever comes first."""
+        end = 0
+        while True:
+            name_end, object_end = self._names.feed(text, end), self._objects.feed(text, end)
+            if name_end is None or object_end is None:
+                return
+            end = max(name_end, object_end)
+            name = self._names.take()
+            arguments = _arguments(self._objects.take(), name)
             if arguments is not None:
                 yield new_call(self._count, name, arguments)
                 self._count += 1
-
-    def _next_name(self) -> str | None:
-        """The tool's name that comes first in the text; the longest, if several begin there."""
-        places = [(place, -len(name), name) for name in self._names if (place := self._held.find(name)) >= 0]
-        if not places:
-            return None
-        place, _, name = min(places)
-        tail = self._held[place:]
-        may_grow = any(len(other) > len(tail) and other.startswith(tail) for other in self._names)
-        return None if may_grow else name
-
-
-def _first_object(text: str) -> tuple[dict[str, Any], int] | None:
-    """The first JSON object and where it ends; None while there is no whole one."""
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = _DECODER.raw_decode(text, start)
-            return cast("dict[str, Any]", value), end
-        except (json.JSONDecodeError, RecursionError):
-            start = text.find("{", start + 1)
-    return None
 
 
 def _arguments(value: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -157,7 +160,7 @@ def _arguments(value: dict[str, Any], name: str) -> dict[str, Any] | None:
     for key in ARGUMENT_KEYS:
         arguments = call.get(key)
         if isinstance(arguments, str):
-            arguments = _decoded(arguments)
+            arguments = decoded_object(arguments)
         if isinstance(arguments, dict):
             return cast("dict[str, Any]", arguments)
     return None
@@ -171,10 +174,3 @@ def _named_object(value: Any) -> dict[str, Any] | None:
     if isinstance(fields.get("name"), str) and any(key in fields for key in ARGUMENT_KEYS):
         return fields
     return next((call for inner in fields.values() if (call := _named_object(inner))), None)
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return None

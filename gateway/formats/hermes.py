@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-import orjson
-
 from gateway.errors import internal
 from gateway.formats.call_parser import CallParser, new_call
 from gateway.formats.chat_format import Tools
-from gateway.formats.held_text import overlap
 from gateway.formats.jinja_template import JinjaTemplateFormat
+from gateway.formats.json_objects import decoded_object
+from gateway.formats.tag_search import TagSearch
 from gateway.generation.request import ToolCall
 from gateway.grammar.lark import SPACE, LarkWriter
 from remuda.v1.store_pb2 import Bundle
@@ -44,44 +43,54 @@ class HermesFormat(JinjaTemplateFormat):
 
 
 class HermesCalls:
-    """Content streams through. Calls wait for the end of the reply, where Ollama returns those of Jinja models."""
+    """Content streams through. Calls wait for the end of the reply, where Ollama returns those of Jinja models. White
+    space around a call is dropped."""
 
     def __init__(self) -> None:
-        self._held = ""
-        self._inside = False
+        self._opening = TagSearch(OPENING, drops_space=True)
+        self._closing = TagSearch(CLOSING)
+        self._is_inside = False
+        self._follows_call = False  # nothing but white space since the last call
+        self._call: list[str] = []  # its text so far
         self._calls: list[ToolCall] = []
 
     def feed(self, text: str) -> tuple[str, list[ToolCall]]:
-        self._held += text
-        content = ""
-        while True:
-            before, tag, rest = self._held.partition(CLOSING if self._inside else OPENING)
-            if not tag:
-                return content + self._release(), []
-            if self._inside:
-                self._add(before)
-                rest = rest.lstrip()
-            else:
-                content += before.rstrip()
-            self._held, self._inside = rest, not self._inside
+        content: list[str] = []
+        end: int | None = 0
+        while end is not None:
+            end = self._read_call(text, end) if self._is_inside else self._read_content(text, end, content)
+        return "".join(content), []
 
     def end(self) -> tuple[str, list[ToolCall]]:
-        held, self._held = self._held, ""
-        if self._inside:  # the model ended its turn without the closing tag, or was cut off
-            self._add(held)
-            held = ""
+        if self._is_inside:  # the model ended its turn without the closing tag, or was cut off
+            self._call.append(self._closing.end())
+            self._add_call()
+        held = self._opening.end()
+        held = held.lstrip() if self._follows_call else held
         return ("" if self._calls and not held.strip() else held), self._calls
 
-    def _release(self) -> str:
-        """Takes the text that cannot belong to a tag or to the white space before one."""
-        if self._inside:
-            return ""
-        visible = len(self._held) - overlap(self._held, OPENING)
-        visible = len(self._held[:visible].rstrip())
-        content, self._held = self._held[:visible], self._held[visible:]
-        return content
+    def _read_content(self, text: str, start: int, content: list[str]) -> int | None:
+        """Reads up to the opening tag. Returns where it ends, None while it has not come."""
+        piece, end = self._opening.feed(text, start)
+        if self._follows_call:
+            piece = piece.lstrip()
+        if piece:
+            self._follows_call = False
+            content.append(piece)
+        self._is_inside = end is not None
+        return end
 
-    def _add(self, text: str) -> None:
+    def _read_call(self, text: str, start: int) -> int | None:
+        """Reads up to the closing tag. Returns where it ends, None while it has not come."""
+        piece, end = self._closing.feed(text, start)
+        self._call.append(piece)
+        if end is not None:
+            self._add_call()
+            self._is_inside, self._follows_call = False, True
+        return end
+
+    def _add_call(self) -> None:
+        text, self._call = "".join(self._call), []
         call = _read_call(text)
         if call is None:
             match = _NAME.search(text)
@@ -91,13 +100,9 @@ class HermesCalls:
 
 
 def _read_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    try:
-        call = orjson.loads(text)
-    except orjson.JSONDecodeError:
+    fields = decoded_object(text)
+    if fields is None:
         return None
-    if not isinstance(call, dict):
-        return None
-    fields = cast("dict[str, Any]", call)
     name, arguments = fields.get("name"), fields.get("arguments", {})
     if not isinstance(name, str) or not isinstance(arguments, dict):
         return None

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from gateway.formats.held_text import overlap
+from gateway.formats.tag_search import TagSearch
 from gateway.prompt.templates.go_syntax import Tags
 
 
@@ -19,62 +19,60 @@ class ThinkingSplitter:
 
     def __init__(self, tags: Tags, *, inside: bool) -> None:
         """`inside`: the prompt ended with the opening tag."""
-        self._tags = tags
+        self._opening = tags.opening
+        self._closing = TagSearch(tags.closing, drops_space=True)
         self._state = _State.OPENED if inside else _State.START
-        self._held = ""
+        self._space: list[str] = []  # what the reply begins with
+        self._opened = 0  # characters of the opening tag that have come
 
     def feed(self, text: str) -> tuple[str, str]:
         """Takes more text; returns the thoughts and the answer that are certain now."""
-        if self._state is _State.ANSWER:
-            return "", text
-        self._held += text
-        thoughts, answer = "", ""
-        before = None
-        while self._held and self._state is not before:
-            before = self._state
-            more_thoughts, more_answer = self._step()
-            thoughts, answer = thoughts + more_thoughts, answer + more_answer
-        return thoughts, answer
+        thoughts = ""
+        if self._state is _State.START:
+            text = self._find_opening(text)
+        if self._state is _State.OPENED:
+            text = self._skip_space(text, _State.THINKING)
+        if self._state is _State.THINKING:
+            thoughts, text = self._find_closing(text)
+        if self._state is _State.CLOSED:
+            text = self._skip_space(text, _State.ANSWER)
+        return thoughts, text
 
     def end(self) -> tuple[str, str]:
         """Returns the thoughts and the answer that were held back."""
-        held, self._held = self._held, ""
-        return (held, "") if self._state is _State.THINKING else ("", held)
+        if self._state is _State.START:
+            return "", self._held()
+        return self._closing.end(), ""
 
-    def _step(self) -> tuple[str, str]:
-        match self._state:
-            case _State.START:
-                return self._find_opening()
-            case _State.OPENED:
-                return self._skip_space(_State.THINKING)
-            case _State.THINKING:
-                return self._find_closing()
-            case _State.CLOSED:
-                return self._skip_space(_State.ANSWER)
-            case _State.ANSWER:
-                answer, self._held = self._held, ""
-                return "", answer
+    def _find_opening(self, text: str) -> str:
+        """Returns the text after the opening tag, or all text where the reply begins with something else."""
+        if not self._opened:
+            stripped = text.lstrip()
+            self._space.append(text[: len(text) - len(stripped)])
+            text = stripped
+        missing = len(self._opening) - self._opened
+        if len(text) < missing and self._opening.startswith(text, self._opened):
+            self._opened += len(text)
+            return ""
+        if text.startswith(self._opening[self._opened :]):
+            self._state = _State.OPENED
+            return text[missing:]
+        self._state = _State.ANSWER
+        return self._held() + text
 
-    def _find_opening(self) -> tuple[str, str]:
-        text, opening = self._held.lstrip(), self._tags.opening
-        if text.startswith(opening):
-            self._held, self._state = text[len(opening) :], _State.OPENED
-        elif not opening.startswith(text):
-            self._state = _State.ANSWER
-        return "", ""
+    def _held(self) -> str:
+        return "".join(self._space) + self._opening[: self._opened]
 
-    def _skip_space(self, following: _State) -> tuple[str, str]:
-        self._held = self._held.lstrip()
-        if self._held:
+    def _skip_space(self, text: str, following: _State) -> str:
+        text = text.lstrip()
+        if text:
             self._state = following
-        return "", ""
+        return text
 
-    def _find_closing(self) -> tuple[str, str]:
-        thoughts, closing, rest = self._held.partition(self._tags.closing)
-        if closing:
-            self._held, self._state = rest, _State.CLOSED
-            return thoughts.rstrip(), ""
-        visible = len(thoughts) - overlap(thoughts, self._tags.closing)
-        visible = len(thoughts[:visible].rstrip())  # white space before the closing tag is no part of the thoughts
-        self._held = thoughts[visible:]
-        return thoughts[:visible], ""
+    def _find_closing(self, text: str) -> tuple[str, str]:
+        """Returns the thoughts, and the text after the closing tag."""
+        thoughts, end = self._closing.feed(text)
+        if end is None:
+            return thoughts, ""
+        self._state = _State.CLOSED
+        return thoughts, text[end:]

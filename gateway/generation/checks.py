@@ -53,10 +53,13 @@ def check_abilities(generation: Generation, bundle: store_pb2.Bundle, *, fills_g
         raise invalid(f"{bundle.full_name} does not support {chr(10).join(missing)}")
 
 
-def check_stops(stop: Sequence[str], limit: int) -> None:
-    """Raises GatewayError for more than `limit` stop strings, whether the request's or the model's."""
+def check_stops(stop: Sequence[str], limit: int, byte_limit: int) -> None:
+    """Raises GatewayError for more than `limit` stop strings or `byte_limit` bytes of them. The request's or the
+    model's count alike."""
     if len(stop) > limit:
         raise invalid(f"there may be {limit} stop strings at most")
+    if sum(len(text.encode("utf-8", "replace")) for text in stop) > byte_limit:
+        raise invalid(f"the stop strings may have {byte_limit} bytes together")
 
 
 def check_template(template: str, limit: int) -> None:

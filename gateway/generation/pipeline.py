@@ -65,7 +65,7 @@ class GenerationPipeline:
             return
         checks.check_abilities(generation, bundle, fills_gaps=await self._fills_gaps(generation, bundle))
         options = await self._options.resolve(generation.options, bundle)
-        checks.check_stops(options.stop, self._settings.max_stops)
+        checks.check_stops(options.stop, self._settings.max_stops, self._settings.max_stop_bytes)
         if checks.is_empty(generation):
             await self._scheduler.load(model_spec(bundle, options), generation.keep_alive_ns)
             yield _immediate("load", record)

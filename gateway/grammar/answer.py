@@ -7,6 +7,7 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from gateway.errors import GatewayError, invalid, mistyped
 from gateway.generation.request import Generation
+from gateway.grammar.depth import MAX_LEVELS, levels_of
 from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.rules import Rules, grammar_text, json_rules
 from gateway.grammar.schema import closed
@@ -47,6 +48,8 @@ class AnswerGrammars:
         try:
             if len(orjson.dumps(schema)) > self._max_schema:
                 raise _bad_schema(f"it has more than {self._max_schema} bytes")
+            if levels_of(schema) > MAX_LEVELS:
+                raise _bad_schema(TOO_DEEP)
             rules = json_rules(closed(schema))
             reason = self._fault(rules)
         except (RecursionError, orjson.JSONEncodeError):

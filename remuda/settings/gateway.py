@@ -53,8 +53,10 @@ class GatewaySettings(LenientSettings):
     max_prompts: Annotated[Positive, Field(validation_alias="REMUDA_MAX_PROMPTS")] = 128
     """Most prompts of one request at /v1/completions. Each takes a place of its own in the queue (OLLAMA_MAX_QUEUE)."""
     max_stops: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOPS")] = 128
-    """Most stop strings of a request or model. Real ones have a dozen. The worker looks for each after every token,
-    while all streams of the replica wait."""
+    """Most stop strings of a request or model. Real ones have a dozen."""
+    max_stop_bytes: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOP_BYTES")] = 4096
+    """Most bytes of a request's or model's stop strings together. Real ones have a few hundred. A worker makes a table
+    of those that a reply repeats, 4 ms for the default, while all streams of the replica wait."""
     max_media: Annotated[int, Field(ge=0, le=60 * MIB), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * MIB
     """Most bytes of a request's images and sounds; 0 = none are accepted. They pass the scheduler as one message, which
     holds 64 MB."""

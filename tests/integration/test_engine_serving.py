@@ -233,7 +233,6 @@ def test_a_seeded_request_that_is_resumed_elsewhere_says_the_same(seed: int) -> 
     assert second.tokens == first.tokens
 
 
-@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 def test_a_request_that_cannot_be_prepared_ends_alone(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
@@ -248,7 +247,6 @@ def test_a_request_that_cannot_be_prepared_ends_alone(script: Path, monkeypatch:
     assert run.text[1].endswith("now")
 
 
-@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 def test_a_grammar_that_fails_midway_is_an_error_and_no_end(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Constraint, "failure", "too many items")
     run = Run(engine_on(script))
@@ -259,7 +257,6 @@ def test_a_grammar_that_fails_midway_is_an_error_and_no_end(script: Path, monkey
     assert (run.finish(1), sequence.error, sequence.invalid) == (FinishReason.ERROR, "too many items", True)
 
 
-@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 @pytest.mark.parametrize(
     ("grammar", "optional_first_token", "text"),
     [

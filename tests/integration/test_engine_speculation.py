@@ -202,7 +202,6 @@ def test_a_small_model_with_a_window_copies_nothing_that_it_cannot_cut(
     assert small.decoded == [64, 64, 64, 11, 1, 1, 1]
 
 
-@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 def test_what_a_grammar_leaves_no_choice_about_is_drafted() -> None:
     grammar = '%llguidance {}\nstart: "{\\"name\\": \\"the horse\\", \\"colour\\": " /[a-z]{2,6}/ "}"'
     texts = list[str]()
@@ -218,7 +217,6 @@ def test_what_a_grammar_leaves_no_choice_about_is_drafted() -> None:
     assert texts[1] == texts[0]
 
 
-@pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")  # llguidance calls it
 def test_the_masks_after_a_draft_are_those_of_its_tokens_one_by_one() -> None:
     model = Model(ModelOptions(str(CRIA)), lambda _: None)
     constraint = Grammars(model.vocabulary).compile('%llguidance {}\nstart: /[0-9]{3}/ "!"').result()

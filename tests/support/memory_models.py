@@ -1,7 +1,7 @@
 """Tiny models, with random weights, one for each kind of memory: a KV cache, one with sliding windows, a recurrent
 state, and a hybrid. Their replies make no sense, but depend on the whole prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import gguf
@@ -23,9 +23,9 @@ SHARPNESS = 3
 Shapes = dict[str, tuple[int, ...]]
 
 
-def write_plain(path: Path) -> Path:
-    """A Llama of two layers."""
-    writer = _writer(path, "llama", layers=2)
+def write_plain(path: Path, add_vocabulary: Callable[[gguf.GGUFWriter], None] = add_byte_vocabulary) -> Path:
+    """A Llama of two layers. Its vocabulary has as many tokens as that of bytes."""
+    writer = _writer(path, "llama", layers=2, add_vocabulary=add_vocabulary)
     _add_attention(writer, HEADS)
     shapes = {**_attention(0), **_attention(1), **_feed_forward(0), **_feed_forward(1)}
     return _finish(writer, path, shapes, {"output_norm": WIDTH} | _norms(2, attn_norm=WIDTH, ffn_norm=WIDTH))
@@ -92,14 +92,20 @@ def write_hybrid(path: Path) -> Path:
     return _finish(writer, path, {**convolution, **_attention(1), **_feed_forward(0), **_feed_forward(1)}, norms)
 
 
-def _writer(path: Path, architecture: str, *, layers: int) -> gguf.GGUFWriter:
+def _writer(
+    path: Path,
+    architecture: str,
+    *,
+    layers: int,
+    add_vocabulary: Callable[[gguf.GGUFWriter], None] = add_byte_vocabulary,
+) -> gguf.GGUFWriter:
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(INNER)
     writer.add_layer_norm_rms_eps(1e-5)
-    add_byte_vocabulary(writer)
+    add_vocabulary(writer)
     writer.add_add_bos_token(False)
     return writer
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
-import llguidance.llamacpp
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 
+from workers.engine.grammar_tokenizer import grammar_tokenizer
 from workers.engine.vocabulary import Vocabulary
 
 MAX_ITEMS = 20_000
@@ -71,7 +71,7 @@ class Constraint:
         return _reason(self._matcher) if self._matcher.is_error() else ""
 
     def forced(self) -> list[int]:
-        """Returns the tokens that must come next, tokenised as the vocabulary would."""
+        """Returns the tokens that must come next, tokenised as the vocabulary would; the first ones of a long text."""
         return self._matcher.compute_ff_tokens()
 
     def compute_masks(self, draft: list[int]) -> None:
@@ -122,15 +122,14 @@ class Grammars:
         # clients read these errors, so they leave out the parser's state and the whole grammar
         limits = LLParserLimits(verbose_errors=False, max_items_in_row=MAX_ITEMS, step_max_items=20 * MAX_ITEMS)
         matcher = LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
+        Constraint(matcher, self._vocabulary.size).compute_masks([])  # a long text that must come first takes a while
         if matcher.is_error():
             raise GrammarError(_reason(matcher))
         return matcher
 
     @cached_property
     def _tokenizer(self) -> LLTokenizer:
-        ends = sorted(self._vocabulary.end_of_generation)
-        make = cast(Any, llguidance.llamacpp).lltokenizer_from_vocab
-        return make(self._vocabulary.pointer, eos_token=ends)
+        return grammar_tokenizer(self._vocabulary)
 
 
 def _reason(matcher: LLMatcher) -> str:

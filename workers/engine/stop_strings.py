@@ -2,38 +2,47 @@
 
 from collections.abc import Iterable
 
+from remuda.aho_corasick import AhoCorasick
+
 
 class StopStrings:
     """The stop strings of one sequence."""
 
     def __init__(self, stop: Iterable[str] = ()) -> None:
         self._stop = tuple(text for text in stop if text)
-        self._held = ""
+        self._search = AhoCorasick(self._stop)
+        self._state = 0
+        self._held = ""  # the longest beginning of a stop string that ends the text so far
         self.matched = False
 
     def feed(self, text: str) -> str:
         """Returns the text that is safe to send after `text`. Sets `matched` when a stop string is complete: the text
         ends before it."""
-        return self._match(self._held + text) if self._stop else text
+        if not self._stop:
+            return text
+        first = self._first_match(text)
+        text, self._held = self._held + text, ""
+        if first is not None:
+            self.matched = True
+            return text[:first]
+        safe = len(text) - self._search.length[self._state]
+        self._held = text[safe:]
+        return text[:safe]
 
     def end(self) -> str:
         """Returns the text that was held back and is no stop string."""
         held, self._held = self._held, ""
         return held
 
-    def _match(self, text: str) -> str:
-        places = [place for place in map(text.find, self._stop) if place >= 0]
-        if places:
-            self.matched, self._held = True, ""
-            return text[: min(places)]
-        hold = max(_overlap(text, stop) for stop in self._stop)
-        self._held = text[len(text) - hold :]
-        return text[: len(text) - hold]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Returns the length of the longest end of `text` that begins `stop`. It is never all of `stop`."""
-    for length in range(min(len(stop) - 1, len(text)), 0, -1):
-        if text.endswith(stop[:length]):
-            return length
-    return 0
+    def _first_match(self, text: str) -> int | None:
+        """Returns where the first of the stop strings begins that end in `text`, counted from the held text on."""
+        search, state, first = self._search, self._state, None
+        for end, character in enumerate(text, len(self._held) + 1):
+            state = search.after(state, character)
+            if first is not None and end - search.length[state] >= first:
+                break  # what may still match begins no earlier
+            if match := search.match[state]:
+                place = end - len(match)
+                first = place if first is None else min(first, place)
+        self._state = state
+        return first

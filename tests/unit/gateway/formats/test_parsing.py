@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
 from gateway.formats.go_template import GoTemplateCalls
@@ -98,6 +100,20 @@ def generic(tag: str) -> Callable[[], GoTemplateCalls]:
         (generic("{"), '{"answer": 1}', '{"answer": 1}', []),
         (generic("<call>"), '<call>get_weather_now{"city": "Rome"}', "", [("get_weather_now", {"city": "Rome"})]),
         (generic("<call>"), "a < b", "a < b", []),
+        (
+            generic("<call>"),
+            '<call>{"name": "add", "arguments": {"a": {"b": "}{"}, "c": "\\"}"}}',
+            "",
+            [("add", {"a": {"b": "}{"}, "c": '"}'})],
+        ),
+        (generic("<call>"), '<call>{{"name": "add", "arguments": {}}}', "", [("add", {})]),
+        (generic("<call>"), '<call>{"oops", {}} add{"a": 1}', "", [("add", {"a": 1})]),
+        (
+            generic("<call>"),
+            '<call>{"a": 1} get_weather add{"a": 2}',
+            "",
+            [("get_weather", {"a": 1}), ("add", {"a": 2})],
+        ),
     ],
 )
 def test_go_template_models_call_by_tag_name_and_object(
@@ -105,3 +121,58 @@ def test_go_template_models_call_by_tag_name_and_object(
 ) -> None:
     seen = read(ReplyParser(calls=parser()), text, size)
     assert (seen[1], bare(seen[2])) == (content, calls)
+
+
+def said(parser: ReplyParser, pieces: list[str]) -> object:
+    """All that a parser makes of a reply in pieces."""
+    try:
+        deltas = [parser.feed(piece) for piece in pieces]
+        last, late = parser.end()
+    except GatewayError as error:
+        return error.message
+    seen = [delta for delta in [*deltas, last] if delta]
+    calls = [call for delta in seen for call in delta.tool_calls] + list(late)
+    return "".join(d.thinking for d in seen), "".join(d.content for d in seen), bare(calls)
+
+
+SCRAPS = st.sampled_from(
+    [
+        *(
+            "<think>",
+            "</think>",
+            "<tool_call>",
+            "</tool_call>",
+            "<call>",
+            "[",
+            "{",
+            "}",
+            '"',
+            "\\",
+            "<",
+            "</t",
+            " ",
+            "\n",
+            "x",
+        ),
+        *("add", "get_weather", "get_weather_now", "{{", '{"a": 1}', '{"name": "f"}'),
+        '{"name": "add", "arguments": {"a": {"b": "}"}}}',
+        '<tool_call>{"name": "f", "arguments": {}}</tool_call>',
+    ]
+)
+PARSERS: list[Callable[[], ReplyParser]] = [
+    lambda: ReplyParser(ThinkingSplitter(TAGS, inside=False), HermesCalls()),
+    lambda: ReplyParser(ThinkingSplitter(TAGS, inside=True)),
+    lambda: ReplyParser(ThinkingSplitter(Tags("aab", "aba"), inside=True)),
+    *(lambda tag=tag: ReplyParser(calls=generic(tag)()) for tag in ("<call>", "{", "[", "aab")),
+]
+
+
+@given(st.sampled_from(PARSERS), st.lists(SCRAPS | st.text("ab ", max_size=4), max_size=12).map("".join), st.data())
+def test_it_makes_no_difference_how_a_reply_is_cut(
+    parser: Callable[[], ReplyParser], text: str, data: st.DataObject
+) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    whole = said(parser(), [text])
+    assert said(parser(), pieces) == whole
+    assert said(parser(), list(text)) == whole

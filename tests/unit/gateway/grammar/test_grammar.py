@@ -22,9 +22,6 @@ from remuda.v1 import store_pb2
 from workers.engine.grammar import GrammarError, Grammars
 from workers.engine.model import Model, ModelOptions
 
-pytestmark = pytest.mark.filterwarnings("ignore:llama_token_get_attr:DeprecationWarning")
-"""llguidance's adapter calls llama.cpp by an old name."""
-
 SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"]}
 ANSWER = '{"city": "Paris"}'
 CALL = '{"name": "f", "arguments": {"x": [1, "y"]}}'

@@ -117,8 +117,14 @@ async def test_a_request_has_no_more_stop_strings_than_the_limit(world: World, p
     assert (error["message"] if path.startswith("/v1") else error) == "there may be 128 stop strings at most"
 
 
-async def test_stop_strings_up_to_the_limit_are_taken(world: World) -> None:
-    call = asyncio.create_task(world.client.post("/api/generate", json=GENERATE | {"options": {"stop": ["x"] * 128}}))
+async def test_the_stop_strings_of_a_request_have_no_more_bytes_together_than_the_limit(world: World) -> None:
+    reply = await world.client.post("/api/generate", json=GENERATE | {"options": {"stop": ["é" * 1024] * 2 + ["x"]}})
+    assert (reply.status_code, reply.json()) == (400, {"error": "the stop strings may have 4096 bytes together"})
+
+
+@pytest.mark.parametrize("stop", [["x"] * 128, ["é" * 1024] * 2])
+async def test_stop_strings_up_to_the_limit_are_taken(world: World, stop: list[str]) -> None:
+    call = asyncio.create_task(world.client.post("/api/generate", json=GENERATE | {"options": {"stop": stop}}))
     world.push(await world.running(), "a", finished=STOP)
     assert (await call).status_code == 200
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from workers.engine.stop_strings import StopStrings
 from workers.engine.text import TextStream
 
 letters = st.text(alphabet="abé😀 ", max_size=40)
@@ -59,6 +60,39 @@ def test_only_what_may_become_a_stop_string_is_held_back(text: str, stop: str, p
         seen += piece
         held = seen.decode(errors="ignore")[len(sent) :]
         assert stream.stopped or stop.startswith(held)
+
+
+def held_to(stop: list[str], pieces: list[str]) -> list[str]:
+    """What may be sent after each piece, by the rules themselves: all text is searched anew each time."""
+    said, held = [], ""
+    for piece in pieces:
+        held += piece
+        if places := [place for place in map(held.find, stop) if place >= 0]:
+            return [*said, held[: min(places)]]
+        safe = next(at for at in range(len(held) + 1) if any(one.startswith(held[at:]) for one in stop))
+        said.append(held[:safe])
+        held = held[safe:]
+    return [*said, held]
+
+
+@given(
+    st.lists(st.text(alphabet="ab", min_size=1, max_size=12), min_size=1, max_size=6),
+    st.lists(st.text(alphabet="abc", max_size=8), max_size=12),
+)
+@example(["abab", "ba", "b"], ["ab"])
+@example(["abcd", "bc"], ["abcd"])
+@example(["abcd", "bc"], ["abc", "d"])
+@example(["aaaa", "aab"], ["aaa", "ab"])
+@example(["abcde", "bc", "cd"], ["abcdf"])
+def test_many_stop_strings_give_each_piece_what_a_search_for_each_of_them_gives(
+    stop: list[str], pieces: list[str]
+) -> None:
+    stream, said = StopStrings(stop), []
+    for piece in pieces:
+        said.append(stream.feed(piece))
+        if stream.matched:
+            break
+    assert ([*said, stream.end()] if not stream.matched else said) == held_to(stop, pieces)
 
 
 def test_an_empty_stop_string_stops_nothing() -> None:
