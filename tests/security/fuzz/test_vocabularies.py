@@ -1,4 +1,4 @@
-"""GGUF files as strangers may make them: the store's reader survives each, and so does what tries it with the engine."""
+"""GGUF files as strangers may make them: the reader survives each, and so does the trial with the engine."""
 
 import struct
 from collections.abc import Generator
