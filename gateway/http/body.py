@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from gateway.errors import invalid, too_large
 from gateway.golang import types as go
-from gateway.http.body_budget import TOO_LARGE, body_memory_of, values_size
+from gateway.http.body_budget import TOO_LARGE, body_memory_of
 
 Body = TypeVar("Body", bound=BaseModel)
 Value = TypeVar("Value")
@@ -139,7 +139,7 @@ async def read_object(model: type[Body], request: Request, limit: int, *, empty:
     memory = body_memory_of(request.scope)
 
     def parse() -> Body:
-        memory.grow(values_size(body))
+        memory.grow_by_values(body)
         return parse_object(model, body, empty=empty)
 
     return parse() if len(body) <= LARGE else await asyncio.to_thread(parse)

@@ -67,8 +67,8 @@ class GatewaySettings(LenientSettings):
     """How long a connection that is refused, or whose request is malformed, stays open to read that."""
     max_bodies: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODIES")] = GIB
     """Bytes of memory for all request bodies of a gateway: as far as they have arrived, and with the JSON values parsed
-    from them, until their requests end. An eighth is kept for bodies up to 1 MiB. Copies that are made on the way may
-    triple it for a moment. A body beyond it gets a 503."""
+    from them, until their requests end. An eighth is kept for bodies up to 1 MiB. The values of one body take an eighth
+    at most. Copies that are made on the way may triple it for a moment. A body beyond it gets a 503."""
     max_body: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * MIB
     """Most bytes of a request body. A dozen large images fit, and a runaway client does not fill the memory."""
     max_decompressed: Annotated[Positive, Field(validation_alias="REMUDA_MAX_DECOMPRESSED")] = 20 * MIB

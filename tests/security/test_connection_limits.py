@@ -159,7 +159,9 @@ async def test_the_body_of_an_upgrade_is_no_request_of_its_own(edge: Edge) -> No
     client = await edge.connect()
     inner = GET + b"\r\n"
     head = HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: %d\r\n\r\n" % len(inner)
-    await client.send(head, inner)
+    await client.send(head)
+    await asyncio.sleep(0.05)  # until the server has read it
+    await client.send(inner)
     assert (await client.reply()).status == 400
     await client.send(b"GET /nothing HTTP/1.1\r\n\r\n")
     assert (await client.reply()).status == 404

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from gateway.errors import ErrorKind, GatewayError
-from gateway.http.body_budget import SMALL, BodyBudget, BodyMemory, values_size
+from gateway.http.body_budget import SMALL, VALUE_SIZE, BodyBudget, BodyMemory, values_size
 
 
 def test_a_reservation_that_does_not_fit_beside_others_is_busy() -> None:
@@ -59,6 +59,14 @@ def test_threads_may_share_a_budget() -> None:
     for thread in threads:
         thread.join()
     assert budget.reserved == 0
+
+
+def test_the_values_of_one_body_have_a_limit_of_their_own() -> None:
+    memory = BodyMemory(BodyBudget(64 * VALUE_SIZE))
+    memory.grow_by_values(b"[1,2,3,4,5,6,7,8]")
+    with pytest.raises(GatewayError) as caught:
+        memory.grow_by_values(b"[1,2,3,4,5,6,7,8,9]")
+    assert caught.value.kind is ErrorKind.TOO_LARGE
 
 
 PIECES = [b"[],", b'{"a":1},', b'"ab",', b"[[[[]]]],", b"12345,", b"1.5,", b'{"a":"bb","b":"cc"},']
