@@ -8,11 +8,13 @@ from starlette.types import ASGIApp
 from gateway.anthropic.routes import anthropic_router
 from gateway.embedding.embeddings import Embeddings
 from gateway.generation.pipeline import GenerationPipeline
+from gateway.http.body_budget import BodyBudget, BoundedBodies
 from gateway.http.compression import CompressedBodies
 from gateway.http.cors import CrossOrigin, Origins
 from gateway.http.dialect import install_error_handlers
 from gateway.http.fallbacks import install_fallbacks
 from gateway.http.host_check import HostCheck
+from gateway.http.pace import Pace
 from gateway.http.request_log import RequestLog
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
@@ -46,4 +48,5 @@ def create_app(services: Services, settings: Settings) -> ASGIApp:
     install_fallbacks(app)
     decompressed = CompressedBodies(app, settings.max_decompressed, OLLAMA_ERRORS)
     guarded = HostCheck(decompressed, settings.address.host, settings.allowed_hosts, OLLAMA_ERRORS)
-    return RequestLog(CrossOrigin(guarded, Origins.of(settings.origins)), OLLAMA_ERRORS)
+    bounded = BoundedBodies(guarded, Pace.of(settings), BodyBudget(settings.max_bodies))
+    return RequestLog(CrossOrigin(bounded, Origins.of(settings.origins)), OLLAMA_ERRORS)

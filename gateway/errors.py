@@ -14,6 +14,8 @@ NO_MODEL = "model '' not found"
 STOPPING = "the server is shutting down"
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 
+CONNECTIONS_FULL = "server busy, please try again.  maximum open connections exceeded"
+
 
 class ErrorKind(Enum):
     """Whose fault an error is, and whether another try may help."""
@@ -24,6 +26,8 @@ class ErrorKind(Enum):
     """An option or `format` has a value of the wrong type. Ollama calls this an error of its own."""
     TOO_LARGE = auto()
     """The body has too many bytes."""
+    TIMED_OUT = auto()
+    """The client does not send what it began."""
     FORBIDDEN = auto()
     """The model may not be used here."""
     NOT_FOUND = auto()
@@ -59,6 +63,10 @@ def mistyped(message: str) -> GatewayError:
 
 def too_large(message: str) -> GatewayError:
     return GatewayError(ErrorKind.TOO_LARGE, message)
+
+
+def timed_out(message: str) -> GatewayError:
+    return GatewayError(ErrorKind.TIMED_OUT, message)
 
 
 def forbidden(message: str) -> GatewayError:

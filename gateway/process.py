@@ -5,17 +5,22 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from gateway.app import Services, create_app
 from gateway.embedding.embeddings import Embeddings
+from gateway.errors import CONNECTIONS_FULL, busy
 from gateway.generation.options_resolver import OptionsResolver
 from gateway.generation.pipeline import GenerationPipeline
-from gateway.http.connection_limits import bounded_protocol
+from gateway.http.connection_limits import ConnectionLimits
+from gateway.http.protocol import bounded_protocol
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
 from gateway.links.token_stream import TokenStream
+from gateway.ollama.errors import OLLAMA_ERRORS
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
 from gateway.prompt.vocabulary.vocabularies import Vocabularies
@@ -62,10 +67,10 @@ async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> No
     endpoints = Endpoints.from_environment()
     listener = _listener()
     async with open_services(settings, endpoints, index) as services:
-        server = uvicorn.Server(_server_config(services, settings))
+        server = http_server(create_app(services, settings), settings)
         health = await start_server(endpoints.gateway(index), lambda _: None)
         try:
-            await _serve_until(stop, server, listener)
+            await serve_until(stop, server, listener)
         finally:
             await health.stop(None)
 
@@ -77,11 +82,13 @@ def _listener() -> socket.socket:
     return listener
 
 
-def _server_config(services: Services, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(services, settings),
+def http_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """The HTTP server of `app`, which does not listen yet."""
+    protocol = bounded_protocol(ConnectionLimits.of(settings), OLLAMA_ERRORS.response(busy(CONNECTIONS_FULL)))
+    config = uvicorn.Config(
+        app,
         loop="none",  # the loop runs already
-        http=bounded_protocol(settings.max_header),
+        http=cast(Any, protocol),  # uvicorn calls it as it would a class
         ws="none",
         lifespan="off",
         log_config=None,
@@ -90,10 +97,11 @@ def _server_config(services: Services, settings: Settings) -> uvicorn.Config:
         backlog=settings.listen_backlog,
         timeout_graceful_shutdown=max(int(STOP_SHARE * seconds(settings.stop_timeout_ns)), 1),
     )
+    return uvicorn.Server(config)
 
 
-async def _serve_until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
-    """Runs uvicorn without its signal handlers: the process has its own."""
+async def serve_until(stop: asyncio.Event, server: uvicorn.Server, listener: socket.socket) -> None:
+    """Runs uvicorn until `stop` is set, without its signal handlers: the process has its own."""
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from gateway.errors import invalid, too_large
 from gateway.golang import types as go
+from gateway.http.body_budget import TOO_LARGE, body_memory_of
 
 Body = TypeVar("Body", bound=BaseModel)
 Value = TypeVar("Value")
@@ -30,7 +31,6 @@ GoMap: TypeAlias = Annotated[dict[str, Value], _FirstError()]
 LARGE = 1 << 20
 """Bytes from which on a body is parsed in a thread: that takes 10 ms, and a hundred where orjson refuses it."""
 MISSING = "missing request body"
-TOO_LARGE = "http: request body too large"
 _TRAILING = "unexpected content after document"
 
 _TARGETS = {
@@ -65,13 +65,19 @@ class GoObject(BaseModel):
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises GatewayError beyond `limit` bytes."""
+    """The whole body, for which the request reserves memory. Raises GatewayError: TOO_LARGE beyond `limit` bytes,
+    TIMED_OUT where it does not arrive, BUSY where the bodies of others take the memory."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(TOO_LARGE)
+    memory = body_memory_of(request.scope)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
             raise too_large(TOO_LARGE)
+        memory.grow(len(part))
         parts.append(part)
     return b"".join(parts)
 
@@ -128,11 +134,15 @@ def _go_syntax_error(text: str, position: int) -> str:
 
 
 async def read_object(model: type[Body], request: Request, limit: int, *, empty: str = MISSING) -> Body:
-    """The body of a request as `model`. Raises GatewayError: TOO_LARGE beyond `limit` bytes, INVALID with Go's text."""
+    """The body of a request as `model`. Raises GatewayError as `read_body` does, and INVALID with Go's text."""
     body = await read_body(request, limit)
-    if len(body) <= LARGE:
+    memory = body_memory_of(request.scope)
+
+    def parse() -> Body:
+        memory.grow_by_values(body)
         return parse_object(model, body, empty=empty)
-    return await asyncio.to_thread(parse_object, model, body, empty=empty)
+
+    return parse() if len(body) <= LARGE else await asyncio.to_thread(parse)
 
 
 def parse_object(model: type[Body], body: bytes, *, empty: str = MISSING) -> Body:

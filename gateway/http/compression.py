@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import GatewayError, invalid
-from gateway.http.body import TOO_LARGE, read_body
+from gateway.errors import ErrorKind, GatewayError, invalid
+from gateway.http.body import read_body
+from gateway.http.body_budget import TOO_LARGE, BodyMemory, body_memory_of
 from gateway.http.dialect import ErrorDialect
 
 if sys.version_info >= (3, 14):
@@ -22,6 +23,7 @@ ROUTES = frozenset(f"/v1/{name}" for name in ("chat/completions", "completions",
 MAX_WINDOW_LOG = 23
 """A compressed body may refer back 8 MiB at most, as in Ollama: the decoder keeps that much."""
 OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
+_OLLAMA_REFUSES = (ErrorKind.INVALID, ErrorKind.TOO_LARGE)
 PART = 1 << 20
 """Bytes decompressed at once."""
 
@@ -39,22 +41,28 @@ class CompressedBodies:
         if scope["type"] != "http" or not _is_compressed(scope):
             await self._app(scope, receive, send)
             return
+        memory = body_memory_of(scope)
         try:
             compressed = await read_body(Request(scope, receive), self._limit)
-            body = await asyncio.to_thread(decompress, compressed, self._limit)
+            body = await asyncio.to_thread(decompress, compressed, self._limit, memory)
         except GatewayError as error:
+            if error.kind not in _OLLAMA_REFUSES:
+                await self._app(scope, _failing(error), send)
+                return
             refusal = Response(self._dialect.encode(error), 400, media_type=self._dialect.content_type)
             await refusal(scope, receive, send)
             return
+        memory.clear()  # whoever reads `body` reserves it again
         await self._app(scope, _after(body, receive), send)
 
 
-def decompress(compressed: bytes, limit: int) -> bytes:
-    """All frames of a zstd body. Raises GatewayError."""
+def decompress(compressed: bytes, limit: int, memory: BodyMemory) -> bytes:
+    """All frames of a zstd body, reserved in `memory`. Raises GatewayError."""
     body = bytearray()
     try:
         with zstd.ZstdFile(io.BytesIO(compressed), options=OPTIONS) as reader:
             while part := reader.read(PART):
+                memory.grow(len(part))
                 body += part
                 if len(body) > limit:
                     raise invalid(TOO_LARGE)
@@ -67,6 +75,15 @@ def _is_compressed(scope: Scope) -> bool:
     if scope["method"] != "POST" or scope["path"] not in ROUTES:
         return False
     return Headers(scope=scope).get("content-encoding", "").strip().lower() == "zstd"
+
+
+def _failing(error: GatewayError) -> Receive:
+    """A `receive` that raises `error`, so that the route tells it in its dialect."""
+
+    async def receive_nothing() -> Message:
+        raise error
+
+    return receive_nothing
 
 
 def _after(body: bytes, receive: Receive) -> Receive:

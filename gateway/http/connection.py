@@ -3,7 +3,7 @@
 from starlette.types import Scope
 
 from gateway.generation.connection import ClientConnection
-from gateway.http.connection_limits import HANG_UP
+from gateway.http.protocol import HANG_UP
 
 _SCOPE_KEY = "remuda.connection"
 

@@ -1,51 +1,49 @@
-"""uvicorn's HTTP protocol with a limit on the head of a request, and with a way for the application to hang up.
+"""What one connection, and all of them together, may take from a gateway."""
 
-Without the limit one endless header fills a gateway's memory and stalls it. Without the way to hang up a connection
-waits for a client that does not read.
-"""
+import resource
+from dataclasses import dataclass
 
-from typing import Any, cast
+from gateway.http.pace import Pace
+from remuda.durations import seconds
+from remuda.settings import Settings
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _HttpToolsProtocol
-
-HANG_UP = "remuda.hang_up"
-"""The ASGI extension whose `call` ends the connection."""
-HttpToolsProtocol: Any = _HttpToolsProtocol  # its annotations are incomplete
+SERVED_SHARE, REFUSED_SHARE = 2, 4
+"""Half of a process's file descriptors are for connections that it serves, a fourth for those that read their refusal.
+The rest is for its own files, and for what the kernel accepts within one turn of the event loop."""
 
 
-def bounded_protocol(max_head: int) -> type[Any]:
-    """The protocol class for heads (request line and headers) of about `max_head` bytes at most. A longer one gets
-    status 400, and its connection ends."""
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of a gateway's connections. Sizes are in bytes, times in seconds."""
 
-    class BoundedProtocol(HttpToolsProtocol):
-        _head: int | None = 0
-        """Bytes of the unfinished head so far, and of what the same read brought after it. None = in a body."""
+    max_head: int
+    """Of a request's line and headers, of a chunk's line, and of the trailers after a chunked body."""
+    max_headers: int
+    max_under_way: int
+    """Requests of one connection that are not answered yet."""
+    max_connections: int
+    max_refused: int
+    """Connections that stay open for a moment to read why they are not served."""
+    max_per_address: int
+    idle_s: float
+    """How long a connection may rest between two requests."""
+    linger_s: float
+    """How long a refused connection may take to read that."""
+    pace: Pace
 
-        def on_message_begin(self) -> None:
-            self._head = 0
-            parent: Any = super()
-            parent.on_message_begin()
-            self.scope["extensions"] = {HANG_UP: {"call": self.transport.abort}}
-
-        def on_headers_complete(self) -> None:
-            self._head = None
-            parent: Any = super()
-            parent.on_headers_complete()
-
-        def on_message_complete(self) -> None:
-            self._head = 0
-            parent: Any = super()
-            parent.on_message_complete()
-
-        def data_received(self, data: bytes) -> None:
-            if self.transport.is_closing():
-                return
-            if self._head is not None:
-                self._head += len(data)
-                if self._head > max_head:
-                    self.send_400_response("The header of the request is too long.")
-                    return
-            parent: Any = super()
-            parent.data_received(data)
-
-    return cast("type[Any]", BoundedProtocol)
+    @classmethod
+    def of(cls, settings: Settings) -> "ConnectionLimits":
+        """The limits of this process: the settings, as far as its file descriptors reach."""
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        connections = min(settings.max_connections, max(descriptors // SERVED_SHARE, 1))
+        return cls(
+            max_head=settings.max_header,
+            max_headers=settings.max_headers,
+            max_under_way=settings.max_pipelined,
+            max_connections=connections,
+            max_refused=max(descriptors // REFUSED_SHARE, 1),
+            max_per_address=settings.max_address_connections or -(-connections * 3 // 4),
+            idle_s=seconds(settings.idle_timeout_ns),
+            linger_s=seconds(settings.refusal_timeout_ns),
+            pace=Pace.of(settings),
+        )

@@ -18,6 +18,7 @@ STATUSES: Mapping[ErrorKind, int] = {
     ErrorKind.INVALID: 400,
     ErrorKind.MISTYPED: 500,
     ErrorKind.TOO_LARGE: 413,
+    ErrorKind.TIMED_OUT: 408,
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.UNSUPPORTED: 501,
@@ -31,7 +32,12 @@ STATUSES: Mapping[ErrorKind, int] = {
 RETRY_AFTER_S = 1
 """When a client may try again that was told of a full queue or an absent process: a process restarts within that time,
 and a queue has moved on."""
-_TEMPORARY = (ErrorKind.BUSY, ErrorKind.UNAVAILABLE)
+_COME_BACK = {"Retry-After": str(RETRY_AFTER_S)}
+_HEADERS: Mapping[ErrorKind, Mapping[str, str]] = {
+    ErrorKind.BUSY: _COME_BACK,
+    ErrorKind.UNAVAILABLE: _COME_BACK,
+    ErrorKind.TIMED_OUT: {"Connection": "close"},  # the rest of the body would be read as the next request
+}
 
 _SCOPE_KEY = "remuda.dialect"
 
@@ -51,8 +57,7 @@ class ErrorDialect:
 
     def response(self, error: GatewayError) -> Response:
         """A whole reply for an error before the first byte."""
-        headers = {"Retry-After": str(RETRY_AFTER_S)} if error.kind in _TEMPORARY else None
-        return Response(self.encode(error), self.statuses[error.kind], headers, self.content_type)
+        return Response(self.encode(error), self.statuses[error.kind], _HEADERS.get(error.kind), self.content_type)
 
 
 def speak(scope: Scope, dialect: ErrorDialect) -> None:

@@ -42,6 +42,33 @@ class GatewaySettings(LenientSettings):
 
     max_header: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADER")] = MIB
     """Most bytes of a request's line and headers, about. The default is Go's, which Ollama has."""
+    max_headers: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADERS")] = 256
+    """Most headers of a request. Real ones have a few dozen. A header of four bytes takes 150 in memory."""
+    max_pipelined: Annotated[Positive, Field(validation_alias="REMUDA_MAX_PIPELINED")] = 16
+    """Most requests that a connection sends without waiting for replies. Hardly a client sends more than one. The
+    connection ends after the replies to these."""
+    max_connections: Annotated[Positive, Field(validation_alias="REMUDA_MAX_CONNECTIONS")] = 16384
+    """Most open connections of a gateway, or half of its file descriptors where that is less. Further ones get a
+    503."""
+    max_address_connections: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_ADDRESS_CONNECTIONS")] = 0
+    """Most open connections from one address, or from one network (/64) of IPv6; 0 = three quarters of all, so that
+    nobody alone locks the others out. It is not lower because a reverse proxy, a company's router or a container's
+    bridge is one address for all its clients. Connections from this machine are not limited."""
+    idle_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_IDLE_TIMEOUT")] = 75 * NANOSECONDS["s"]
+    """How long a connection may rest between two requests. Proxies and clients keep theirs for up to a minute, and a
+    request on one that is just being closed fails."""
+    stall_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_STALL_TIMEOUT")] = 30 * NANOSECONDS["s"]
+    """How long a client may take to send the head of a request, and to send or read REMUDA_STALL_BYTES of a body or a
+    reply. Heads and replies are looked at once in this time, so that it may take them twice as long."""
+    stall_bytes: Annotated[Positive, Field(validation_alias="REMUDA_STALL_BYTES")] = 16 << 10
+    """Bytes that a client must send of a body, or read of a reply, in REMUDA_STALL_TIMEOUT. The default is 546 bytes a
+    second, less than any phone has."""
+    refusal_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_REFUSAL_TIMEOUT")] = NANOSECONDS["s"]
+    """How long a connection that is refused, or whose request is malformed, stays open to read that."""
+    max_bodies: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODIES")] = GIB
+    """Bytes of memory for all request bodies of a gateway: as far as they have arrived, and with the JSON values parsed
+    from them, until their requests end. An eighth is kept for bodies up to 1 MiB. The values of one body take an eighth
+    at most. Copies that are made on the way may triple it for a moment. A body beyond it gets a 503."""
     max_body: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * MIB
     """Most bytes of a request body. A dozen large images fit, and a runaway client does not fill the memory."""
     max_decompressed: Annotated[Positive, Field(validation_alias="REMUDA_MAX_DECOMPRESSED")] = 20 * MIB

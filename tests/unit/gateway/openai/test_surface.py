@@ -15,7 +15,9 @@ from gateway.generation.connection import ClientConnection
 from gateway.generation.events import Delta, Done, Event
 from gateway.generation.record import RequestRecord
 from gateway.generation.request import Generation, ToolCall
+from gateway.http.body_budget import BodyBudget, BoundedBodies
 from gateway.http.dialect import install_error_handlers
+from gateway.http.pace import Pace
 from gateway.openai.routes import openai_router
 from remuda.v1 import store_pb2 as pb
 
@@ -66,7 +68,8 @@ def surface(*events: Event | GatewayError, models: Sequence[pb.ModelSummary] = (
     app = FastAPI()
     install_error_handlers(app)
     app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20, max_prompts=3))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
+    bounded = BoundedBodies(app, Pace(least=1, period_s=10), BodyBudget(1 << 20))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(bounded), base_url=BASE)
 
 
 async def post(path: str, body: dict[str, Any], *events: Event | GatewayError) -> httpx.Response:
