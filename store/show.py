@@ -5,7 +5,8 @@ import orjson
 from remuda.v1 import store_pb2 as pb
 from store.bundle import JINJA_KEY, OpenedModel, make_bundle
 from store.errors import CorruptModelError
-from store.gguf.header import Gguf, Value, read_gguf
+from store.gguf.header import Gguf, read_gguf
+from store.gguf.metadata import Value
 from store.gguf.reader import InvalidGgufError
 from store.modelfile.render import render_modelfile, render_parameters
 from store.weights import WeightsFile
