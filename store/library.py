@@ -1,16 +1,22 @@
-"""The installed models. All calls block on files; callers run them in threads."""
+"""The installed models. Files are read in threads, so that the event loop never waits for a disk."""
+
+import asyncio
+from collections.abc import Callable
 
 from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
-from store.bundle import OpenedModel, make_bare_summary, make_bundle, make_summary
+from store.bundle import Layers, OpenedModel, make_bare_summary, make_bundle, make_summary
 from store.errors import CorruptModelError
+from store.gguf.header import Gguf
+from store.gguf.reader import InvalidGgufError
+from store.headers import Headers
 from store.layout.blobs import Blobs
 from store.layout.layers import LayerReader
 from store.layout.manifests import Installed, Manifests
 from store.layout.names import parse_name
-from store.show import make_show
-from store.weights import WeightsReader
+from store.show import ShownMetadata, make_show
+from store.weights import FoundFiles, Weights, WeightsFile, find_weights, read_weights
 
 
 class Library:
@@ -19,37 +25,60 @@ class Library:
     def __init__(self, settings: Settings) -> None:
         self.blobs = Blobs(settings.models / "blobs")
         self.manifests = Manifests(settings.models / "manifests", settings.max_metadata)
-        self._layers = LayerReader(self.blobs, settings.max_metadata)
-        self._weights = WeightsReader(self.blobs, settings.gguf_cache)
+        self._headers = Headers(settings.gguf_threads, settings.gguf_cache)
+        self._max_metadata = settings.max_metadata
         self._go_setting = settings.go_template
 
     def prepare(self) -> None:
-        """Makes the folders and checks that they are writable. Raises OSError."""
+        """Makes the folders and checks that they are writable. Blocks. Raises OSError."""
         self.blobs.prepare()
         self.manifests.prepare()
 
-    def resolve(self, name: str) -> pb.Bundle:
+    async def resolve(self, name: str) -> pb.Bundle:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        return make_bundle(self._open_named(name))
+        model = await self._open(await self._find(name), LayerReader.small)
+        return await asyncio.to_thread(make_bundle, model)
 
-    def show(self, name: str, *, verbose: bool) -> pb.ShowReply:
+    async def show(self, name: str, *, verbose: bool) -> pb.ShowReply:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        return make_show(self._open_named(name), verbose=verbose)
+        model = await self._open(await self._find(name), LayerReader.shown)
+        metadata = await self._metadata(model.weights, verbose=verbose)
+        return await asyncio.to_thread(make_show, model, metadata)
 
-    def summaries(self) -> list[pb.ModelSummary]:
-        """All models with a readable manifest, newest first."""
-        return [self._summary(installed) for installed in self.manifests.all()]
+    async def summaries(self) -> list[pb.ModelSummary]:
+        """All models with a readable manifest, newest first. Reads one after the other."""
+        return [await self._summary(installed) for installed in await asyncio.to_thread(self.manifests.all)]
 
-    def _summary(self, installed: Installed) -> pb.ModelSummary:
+    async def _summary(self, installed: Installed) -> pb.ModelSummary:
         try:
-            return make_summary(self._open(installed))
+            return await asyncio.to_thread(make_summary, await self._open(installed, LayerReader.core))
         except CorruptModelError as error:
             get_logger().warning("model is damaged", model=installed.name.shortest, reason=str(error))
             return make_bare_summary(installed)
 
-    def _open_named(self, name: str) -> OpenedModel:
-        return self._open(self.manifests.find(parse_name(name)))
+    async def _find(self, name: str) -> Installed:
+        return await asyncio.to_thread(self.manifests.find, parse_name(name))
 
-    def _open(self, installed: Installed) -> OpenedModel:
+    async def _open(self, installed: Installed, read: Callable[[LayerReader], Layers]) -> OpenedModel[Layers]:
+        """The model with the layers that `read` reads."""
+        layers, files = await asyncio.to_thread(self._read_files, installed, read)
+        return OpenedModel(installed, layers, await read_weights(files, self._headers), self._go_setting)
+
+    def _read_files(self, installed: Installed, read: Callable[[LayerReader], Layers]) -> tuple[Layers, FoundFiles]:
         manifest = installed.manifest
-        return OpenedModel(installed, self._layers.read(manifest), self._weights.read(manifest), self._go_setting)
+        layers = read(LayerReader(self.blobs, manifest, self._max_metadata))
+        return layers, find_weights(manifest, self.blobs)
+
+    async def _metadata(self, weights: Weights, *, verbose: bool) -> ShownMetadata:
+        projector = weights.projectors[0] if weights.projectors else None
+        if not verbose:
+            return ShownMetadata(weights.model.header, projector and projector.header)
+        return ShownMetadata(
+            await self._with_arrays(weights.model), await self._with_arrays(projector) if projector else None
+        )
+
+    async def _with_arrays(self, file: WeightsFile) -> Gguf:
+        try:
+            return await self._headers.read_arrays(file.path)
+        except (InvalidGgufError, FileNotFoundError) as error:
+            raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None

@@ -1,37 +1,41 @@
 """The store's gRPC surface."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from remuda.v1 import store_pb2 as pb
 from remuda.v1 import store_pb2_grpc
 from store.errors import StoreError
 from store.library import Library
+from store.shared_answer import SharedAnswer
 from store.statuses import Context, abort
 
 Reply = TypeVar("Reply")
 
 
 class StoreService(store_pb2_grpc.StoreServicer):
-    """Serves `remuda.v1.Store`. Files are read in threads, so that the loop never waits for a disk."""
+    """Serves `remuda.v1.Store`. All who list the models at once get one answer."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._listing = SharedAnswer(self._list)
 
     async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.Bundle:
-        return await _answer(context, lambda: self._library.resolve(request.name))
+        return await _answer(context, self._library.resolve(request.name))
 
     async def List(self, request: pb.ListRequest, context: Context) -> pb.ListReply:
-        return await _answer(context, lambda: pb.ListReply(models=self._library.summaries()))
+        return await _answer(context, self._listing.get())
 
     async def Show(self, request: pb.ShowRequest, context: Context) -> pb.ShowReply:
-        return await _answer(context, lambda: self._library.show(request.name, verbose=request.verbose))
+        return await _answer(context, self._library.show(request.name, verbose=request.verbose))
+
+    async def _list(self) -> pb.ListReply:
+        return pb.ListReply(models=await self._library.summaries())
 
 
-async def _answer(context: Context, work: Callable[[], Reply]) -> Reply:
-    """Runs blocking work. `store.progress` is the twin for work that reports progress."""
+async def _answer(context: Context, work: Awaitable[Reply]) -> Reply:
+    """Tells the errors of `work`. `store.progress` is the twin for work that reports progress."""
     try:
-        return await asyncio.to_thread(work)
+        return await work
     except (StoreError, OSError) as error:
         await abort(context, error)

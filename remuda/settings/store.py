@@ -18,7 +18,11 @@ class StoreSettings(LenientSettings):
     go_template: Annotated[OptionalFlag, Field(validation_alias="OLLAMA_GO_TEMPLATE")] = None
     """On: a model's Go template is preferred to its Jinja template. Off: it is never used. Unset: the template that can
     express more is used."""
-    max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 16 * MIB
-    """Most bytes of a manifest, template, parameters or license. A manifest of ten thousand layers takes 2 MB."""
+    max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 4 * MIB
+    """Most bytes of a manifest, and of a model's config, texts, parameters and licenses together. A manifest of ten
+    thousand layers takes 2 MB, all else of a model less than 200 KB."""
     gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256
-    """GGUF headers that the store keeps, about 200 KB each; 0 = none. Reading one takes up to 0.1 s."""
+    """GGUF headers that the store keeps, about 200 KB each, and refused files; 0 = none. Reading one takes up to 0.2
+    s."""
+    gguf_threads: Annotated[Positive, Field(validation_alias="REMUDA_GGUF_THREADS")] = 2
+    """Threads that read GGUF headers. Models whose headers are kept never wait for them."""

@@ -7,6 +7,7 @@ name, dimensions, type and offset; padding; data. https://github.com/ggml-org/gg
 """
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from store.gguf.vocabulary import check_vocabulary
 
 MAX_PAIRS = 4096
 """Models have up to a hundred."""
-MAX_TENSORS = 16384
-"""DeepSeek-V3 has 1,100 in all its files. To read one takes about 5 µs."""
+MAX_TENSORS = 8192
+"""Of one file. DeepSeek-V3 has 1,100 in all its files."""
 MAX_TENSOR_NAME = 63
 """Bytes, as in llama.cpp."""
 MAX_DIMENSIONS = 4
@@ -27,6 +28,8 @@ MAX_TENSOR_SIDE = (1 << 63) - 1
 MIN_PAIR_SIZE = 8 + 4 + 1
 MIN_TENSOR_SIZE = 8 + 4 + 4 + 8
 DEFAULT_ALIGNMENT = 32
+_TENSOR_TAILS = [struct.Struct(f"<{dimensions}QIQ") for dimensions in range(1, MAX_DIMENSIONS + 1)]
+"""Shape, type and offset of a tensor, by the number of its dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +132,13 @@ def _read_tensor(reader: HeaderReader) -> Tensor:
     name, dimensions = reader.string(MAX_TENSOR_NAME).decode(errors="replace"), reader.u32()
     if not 1 <= dimensions <= MAX_DIMENSIONS:
         raise InvalidGgufError(f"a tensor has {dimensions} dimensions")
-    shape = tuple(reader.u64() for _ in range(dimensions))
-    kind = TENSOR_TYPES.get(reader.u32())
+    *shape, type_number, offset = _TENSOR_TAILS[dimensions - 1].unpack(reader.take(8 * dimensions + 4 + 8))
+    kind = TENSOR_TYPES.get(type_number)
     if kind is None:
         raise InvalidGgufError("a tensor has an unknown type")
     if max(shape) > MAX_TENSOR_SIDE or shape[0] % kind.block:
         raise InvalidGgufError("a tensor has an impossible shape")
-    return Tensor(name, kind, shape, reader.u64())
+    return Tensor(name, kind, tuple(shape), offset)
 
 
 def _check_extents(tensors: tuple[Tensor, ...], alignment: int, available: int) -> None:

@@ -126,14 +126,14 @@ def exit_codes(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("case", DEADLY, ids=lambda case: case.id)
-def test_a_vocabulary_that_kills_its_reader_is_refused(
+async def test_a_vocabulary_that_kills_its_reader_is_refused(
     case: Case, folder: Path, exit_codes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = OllamaFolder(tmp_path / "models")
     models.install("registry.ollama.ai/library/x/latest", models.layer("model", (folder / case.id).read_bytes()))
     monkeypatch.setenv("OLLAMA_MODELS", str(models.root))
     with pytest.raises(CorruptModelError, match=case.reason):
-        Library(Settings()).resolve("x")
+        await Library(Settings()).resolve("x")
     assert exit_codes[case.id] in (-signal.SIGABRT, -signal.SIGSEGV)
 
 
