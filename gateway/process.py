@@ -39,7 +39,7 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
         prompts = PromptBuilder(renderer, tokenizers)
         tokens.open()
         renderer.start()
-        watcher = asyncio.create_task(scheduler.watch())
+        watchers = asyncio.create_task(scheduler.watch()), asyncio.create_task(store.watch())
         try:
             yield Services(
                 store=store,
@@ -48,8 +48,9 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
                 embeddings=Embeddings(store, scheduler, tokenizers, options, settings),
             )
         finally:
-            watcher.cancel()
-            await asyncio.wait((watcher,))
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
             await renderer.close()
             tokens.close()
 

@@ -1,5 +1,6 @@
 """Protocol messages about a model, made from its manifest, its small layers and its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -8,6 +9,7 @@ import orjson
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
 from store.details import describe
+from store.file_versions import FileVersion
 from store.layout.layers import CoreLayers, SmallLayers
 from store.layout.manifests import Installed
 from store.template_choice import TemplateSources
@@ -23,6 +25,8 @@ class OpenedModel(Generic[Layers]):
     """An installed model with its weights checked, and with as many of its small layers as somebody wants."""
 
     installed: Installed
+    files: Sequence[FileVersion]
+    """All files that it was made from, as they were before they were read."""
     layers: Layers
     weights: Weights
     go_setting: bool | None  # OLLAMA_GO_TEMPLATE

@@ -4,23 +4,14 @@ Each version of a file is read once, however many ask, and what came of it is re
 """
 
 import asyncio
-import os
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from store.file_versions import FileVersion
 from store.gguf.header import Gguf, read_gguf
 from store.gguf.reader import InvalidGgufError
-
-
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """A file as it is now. Size and time of change only tell versions apart."""
-
-    path: Path
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +19,6 @@ class Refusal:
     """Why a file was refused."""
 
     reason: str
-
-
-def version_of(path: Path) -> FileVersion:
-    """Raises OSError."""
-    status = os.stat(path)
-    return FileVersion(path, status.st_size, status.st_mtime_ns)
 
 
 class Headers:

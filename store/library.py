@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
+from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
 from store.bundle import Layers, OpenedModel, make_bare_summary, make_bundle, make_summary
+from store.changes import Changes
 from store.errors import CorruptModelError
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
@@ -16,7 +18,7 @@ from store.layout.layers import LayerReader
 from store.layout.manifests import Installed, Manifests
 from store.layout.names import parse_name
 from store.show import ShownMetadata, make_show
-from store.weights import FoundFiles, Weights, WeightsFile, find_weights, read_weights
+from store.weights import Weights, WeightsFile, find_weights, read_weights
 
 
 class Library:
@@ -25,6 +27,7 @@ class Library:
     def __init__(self, settings: Settings) -> None:
         self.blobs = Blobs(settings.models / "blobs")
         self.manifests = Manifests(settings.models / "manifests", settings.max_metadata)
+        self.changes = Changes(seconds(settings.watch_interval_ns))
         self._headers = Headers(settings.gguf_threads, settings.gguf_cache)
         self._max_metadata = settings.max_metadata
         self._go_setting = settings.go_template
@@ -36,12 +39,20 @@ class Library:
 
     async def resolve(self, name: str) -> pb.Bundle:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        model = await self._open(await self._find(name), LayerReader.small)
-        return await asyncio.to_thread(make_bundle, model)
+        wanted = parse_name(name)
+        installed = await asyncio.to_thread(self.manifests.find, wanted)
+        model = await self._open(installed, LayerReader.small)
+        bundle = await asyncio.to_thread(make_bundle, model)
+        # a name in another case may come to mean another model without a change to this one's files
+        bundle.watched = installed.name == wanted
+        if bundle.watched:
+            self.changes.observe(installed.name.full, model.files)
+        return bundle
 
     async def show(self, name: str, *, verbose: bool) -> pb.ShowReply:
         """Raises InvalidNameError, ModelNotFoundError, CorruptModelError."""
-        model = await self._open(await self._find(name), LayerReader.shown)
+        installed = await asyncio.to_thread(self.manifests.find, parse_name(name))
+        model = await self._open(installed, LayerReader.shown)
         metadata = await self._metadata(model.weights, verbose=verbose)
         return await asyncio.to_thread(make_show, model, metadata)
 
@@ -56,18 +67,12 @@ class Library:
             get_logger().warning("model is damaged", model=installed.name.shortest, reason=str(error))
             return make_bare_summary(installed)
 
-    async def _find(self, name: str) -> Installed:
-        return await asyncio.to_thread(self.manifests.find, parse_name(name))
-
     async def _open(self, installed: Installed, read: Callable[[LayerReader], Layers]) -> OpenedModel[Layers]:
         """The model with the layers that `read` reads."""
-        layers, files = await asyncio.to_thread(self._read_files, installed, read)
-        return OpenedModel(installed, layers, await read_weights(files, self._headers), self._go_setting)
-
-    def _read_files(self, installed: Installed, read: Callable[[LayerReader], Layers]) -> tuple[Layers, FoundFiles]:
-        manifest = installed.manifest
-        layers = read(LayerReader(self.blobs, manifest, self._max_metadata))
-        return layers, find_weights(manifest, self.blobs)
+        reader = LayerReader(self.blobs, installed.manifest, self._max_metadata)
+        layers, found = await asyncio.to_thread(lambda: (read(reader), find_weights(installed.manifest, self.blobs)))
+        files = [installed.file, *reader.files, *(file.version for files in found.values() for file in files)]
+        return OpenedModel(installed, files, layers, await read_weights(found, self._headers), self._go_setting)
 
     async def _metadata(self, weights: Weights, *, verbose: bool) -> ShownMetadata:
         projector = weights.projectors[0] if weights.projectors else None

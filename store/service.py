@@ -1,6 +1,6 @@
 """The store's gRPC surface."""
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import TypeVar
 
 from remuda.v1 import store_pb2 as pb
@@ -28,6 +28,10 @@ class StoreService(store_pb2_grpc.StoreServicer):
 
     async def Show(self, request: pb.ShowRequest, context: Context) -> pb.ShowReply:
         return await _answer(context, self._library.show(request.name, verbose=request.verbose))
+
+    async def Watch(self, request: pb.WatchModelsRequest, context: Context) -> AsyncGenerator[pb.ModelsChanged]:
+        async for names in self._library.changes.watch():
+            yield pb.ModelsChanged(full_names=sorted(names))
 
     async def _list(self) -> pb.ListReply:
         return pb.ListReply(models=await self._library.summaries())

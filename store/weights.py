@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from store.errors import CorruptModelError
+from store.file_versions import FileVersion, version_of
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.gguf.splits import is_split, merge, order
-from store.headers import FileVersion, Headers, version_of
+from store.headers import Headers
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
 from store.layout.manifests import Layer, LayerType, Manifest

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from remuda.settings.types import MIB, LenientSettings, OptionalFlag, Positive, Unsigned
+from remuda.durations import NANOSECONDS
+from remuda.settings.types import MIB, LenientSettings, OptionalFlag, Period, Positive, Unsigned
 
 EMBEDDED_MODEL = str(Path(__file__).resolve().parents[2] / "models" / "cria.gguf")
 
@@ -26,3 +27,6 @@ class StoreSettings(LenientSettings):
     s."""
     gguf_threads: Annotated[Positive, Field(validation_alias="REMUDA_GGUF_THREADS")] = 2
     """Threads that read GGUF headers. Models whose headers are kept never wait for them."""
+    watch_interval_ns: Annotated[Period, Field(validation_alias="REMUDA_WATCH_INTERVAL")] = 250 * NANOSECONDS["ms"]
+    """How often the store looks whether files of models in use have changed. So long may a model be served on that
+    another program has changed or removed; a look takes a few milliseconds for a hundred models."""

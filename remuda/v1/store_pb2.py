@@ -24,37 +24,41 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15remuda/v1/store.proto\x12\tremuda.v1\"\x1e\n\x0eResolveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\r\n\x0bListRequest\"4\n\tListReply\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.remuda.v1.ModelSummary\",\n\x0bShowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07verbose\x18\x02 \x01(\x08\"\xb7\x01\n\x07\x44\x65tails\x12\x14\n\x0cparent_model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x10\n\x08\x66\x61milies\x18\x04 \x03(\t\x12\x16\n\x0eparameter_size\x18\x05 \x01(\t\x12\x1a\n\x12quantization_level\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x04\x12\x18\n\x10\x65mbedding_length\x18\x08 \x01(\x04\"\xa0\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x16\n\x0emodified_at_ns\x18\x04 \x01(\x03\x12#\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x12.remuda.v1.Details\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\".\n\rStoredMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"K\n\x0c\x43hatTemplate\x12-\n\x08language\x18\x01 \x01(\x0e\x32\x1b.remuda.v1.TemplateLanguage\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xd3\x03\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\x12\n\nmodel_path\x18\x05 \x01(\t\x12\x17\n\x0fprojector_paths\x18\x06 \x03(\t\x12\x15\n\radapter_paths\x18\x07 \x03(\t\x12\x13\n\x0bgo_template\x18\x08 \x01(\t\x12.\n\rchat_template\x18\t \x01(\x0b\x32\x17.remuda.v1.ChatTemplate\x12\x0e\n\x06system\x18\n \x01(\t\x12\x13\n\x0bparams_json\x18\x0b \x01(\t\x12*\n\x08messages\x18\x0c \x03(\x0b\x32\x18.remuda.v1.StoredMessage\x12\x14\n\x0c\x63\x61pabilities\x18\r \x03(\t\x12#\n\x07\x64\x65tails\x18\x0e \x01(\x0b\x32\x12.remuda.v1.Details\x12\x10\n\x08renderer\x18\x0f \x01(\t\x12\x0e\n\x06parser\x18\x10 \x01(\t\x12\x0c\n\x04size\x18\x11 \x01(\x04\x12\x14\n\x0cpooling_type\x18\x12 \x01(\r\x12\x12\n\ndraft_path\x18\x13 \x01(\t\x12\x13\n\x0bsplit_paths\x18\x14 \x03(\t\"7\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x04\"\x81\x02\n\tShowReply\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.remuda.v1.Bundle\x12\x10\n\x08licenses\x18\x02 \x03(\t\x12\x11\n\tmodelfile\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\x17\n\x0fmodel_info_json\x18\x05 \x01(\t\x12\x1b\n\x13projector_info_json\x18\x06 \x01(\t\x12&\n\x07tensors\x18\x07 \x03(\x0b\x32\x15.remuda.v1.TensorInfo\x12\x16\n\x0emodified_at_ns\x18\x08 \x01(\x03\x12\x10\n\x08requires\x18\t \x01(\t\x12\x10\n\x08template\x18\n \x01(\t*\x8c\x01\n\x10TemplateLanguage\x12!\n\x1dTEMPLATE_LANGUAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_LANGUAGE_GO\x10\x01\x12\x1b\n\x17TEMPLATE_LANGUAGE_JINJA\x10\x02\x12\x1e\n\x1aTEMPLATE_LANGUAGE_BUILT_IN\x10\x03\x32\xac\x01\n\x05Store\x12\x37\n\x07Resolve\x12\x19.remuda.v1.ResolveRequest\x1a\x11.remuda.v1.Bundle\x12\x34\n\x04List\x12\x16.remuda.v1.ListRequest\x1a\x14.remuda.v1.ListReply\x12\x34\n\x04Show\x12\x16.remuda.v1.ShowRequest\x1a\x14.remuda.v1.ShowReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15remuda/v1/store.proto\x12\tremuda.v1\"\x14\n\x12WatchModelsRequest\"#\n\rModelsChanged\x12\x12\n\nfull_names\x18\x01 \x03(\t\"\x1e\n\x0eResolveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\r\n\x0bListRequest\"4\n\tListReply\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.remuda.v1.ModelSummary\",\n\x0bShowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07verbose\x18\x02 \x01(\x08\"\xb7\x01\n\x07\x44\x65tails\x12\x14\n\x0cparent_model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x10\n\x08\x66\x61milies\x18\x04 \x03(\t\x12\x16\n\x0eparameter_size\x18\x05 \x01(\t\x12\x1a\n\x12quantization_level\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x04\x12\x18\n\x10\x65mbedding_length\x18\x08 \x01(\x04\"\xa0\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x16\n\x0emodified_at_ns\x18\x04 \x01(\x03\x12#\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x12.remuda.v1.Details\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\".\n\rStoredMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"K\n\x0c\x43hatTemplate\x12-\n\x08language\x18\x01 \x01(\x0e\x32\x1b.remuda.v1.TemplateLanguage\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xe4\x03\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\x12\n\nmodel_path\x18\x05 \x01(\t\x12\x17\n\x0fprojector_paths\x18\x06 \x03(\t\x12\x15\n\radapter_paths\x18\x07 \x03(\t\x12\x13\n\x0bgo_template\x18\x08 \x01(\t\x12.\n\rchat_template\x18\t \x01(\x0b\x32\x17.remuda.v1.ChatTemplate\x12\x0e\n\x06system\x18\n \x01(\t\x12\x13\n\x0bparams_json\x18\x0b \x01(\t\x12*\n\x08messages\x18\x0c \x03(\x0b\x32\x18.remuda.v1.StoredMessage\x12\x14\n\x0c\x63\x61pabilities\x18\r \x03(\t\x12#\n\x07\x64\x65tails\x18\x0e \x01(\x0b\x32\x12.remuda.v1.Details\x12\x10\n\x08renderer\x18\x0f \x01(\t\x12\x0e\n\x06parser\x18\x10 \x01(\t\x12\x0c\n\x04size\x18\x11 \x01(\x04\x12\x14\n\x0cpooling_type\x18\x12 \x01(\r\x12\x12\n\ndraft_path\x18\x13 \x01(\t\x12\x13\n\x0bsplit_paths\x18\x14 \x03(\t\x12\x0f\n\x07watched\x18\x15 \x01(\x08\"7\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x04\"\x81\x02\n\tShowReply\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.remuda.v1.Bundle\x12\x10\n\x08licenses\x18\x02 \x03(\t\x12\x11\n\tmodelfile\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\x17\n\x0fmodel_info_json\x18\x05 \x01(\t\x12\x1b\n\x13projector_info_json\x18\x06 \x01(\t\x12&\n\x07tensors\x18\x07 \x03(\x0b\x32\x15.remuda.v1.TensorInfo\x12\x16\n\x0emodified_at_ns\x18\x08 \x01(\x03\x12\x10\n\x08requires\x18\t \x01(\t\x12\x10\n\x08template\x18\n \x01(\t*\x8c\x01\n\x10TemplateLanguage\x12!\n\x1dTEMPLATE_LANGUAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_LANGUAGE_GO\x10\x01\x12\x1b\n\x17TEMPLATE_LANGUAGE_JINJA\x10\x02\x12\x1e\n\x1aTEMPLATE_LANGUAGE_BUILT_IN\x10\x03\x32\xf0\x01\n\x05Store\x12\x37\n\x07Resolve\x12\x19.remuda.v1.ResolveRequest\x1a\x11.remuda.v1.Bundle\x12\x34\n\x04List\x12\x16.remuda.v1.ListRequest\x1a\x14.remuda.v1.ListReply\x12\x34\n\x04Show\x12\x16.remuda.v1.ShowRequest\x1a\x14.remuda.v1.ShowReply\x12\x42\n\x05Watch\x12\x1d.remuda.v1.WatchModelsRequest\x1a\x18.remuda.v1.ModelsChanged0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'remuda.v1.store_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEMPLATELANGUAGE']._serialized_start=1445
-  _globals['_TEMPLATELANGUAGE']._serialized_end=1585
-  _globals['_RESOLVEREQUEST']._serialized_start=36
-  _globals['_RESOLVEREQUEST']._serialized_end=66
-  _globals['_LISTREQUEST']._serialized_start=68
-  _globals['_LISTREQUEST']._serialized_end=81
-  _globals['_LISTREPLY']._serialized_start=83
-  _globals['_LISTREPLY']._serialized_end=135
-  _globals['_SHOWREQUEST']._serialized_start=137
-  _globals['_SHOWREQUEST']._serialized_end=181
-  _globals['_DETAILS']._serialized_start=184
-  _globals['_DETAILS']._serialized_end=367
-  _globals['_MODELSUMMARY']._serialized_start=370
-  _globals['_MODELSUMMARY']._serialized_end=530
-  _globals['_STOREDMESSAGE']._serialized_start=532
-  _globals['_STOREDMESSAGE']._serialized_end=578
-  _globals['_CHATTEMPLATE']._serialized_start=580
-  _globals['_CHATTEMPLATE']._serialized_end=655
-  _globals['_BUNDLE']._serialized_start=658
-  _globals['_BUNDLE']._serialized_end=1125
-  _globals['_TENSORINFO']._serialized_start=1127
-  _globals['_TENSORINFO']._serialized_end=1182
-  _globals['_SHOWREPLY']._serialized_start=1185
-  _globals['_SHOWREPLY']._serialized_end=1442
-  _globals['_STORE']._serialized_start=1588
-  _globals['_STORE']._serialized_end=1760
+  _globals['_TEMPLATELANGUAGE']._serialized_start=1521
+  _globals['_TEMPLATELANGUAGE']._serialized_end=1661
+  _globals['_WATCHMODELSREQUEST']._serialized_start=36
+  _globals['_WATCHMODELSREQUEST']._serialized_end=56
+  _globals['_MODELSCHANGED']._serialized_start=58
+  _globals['_MODELSCHANGED']._serialized_end=93
+  _globals['_RESOLVEREQUEST']._serialized_start=95
+  _globals['_RESOLVEREQUEST']._serialized_end=125
+  _globals['_LISTREQUEST']._serialized_start=127
+  _globals['_LISTREQUEST']._serialized_end=140
+  _globals['_LISTREPLY']._serialized_start=142
+  _globals['_LISTREPLY']._serialized_end=194
+  _globals['_SHOWREQUEST']._serialized_start=196
+  _globals['_SHOWREQUEST']._serialized_end=240
+  _globals['_DETAILS']._serialized_start=243
+  _globals['_DETAILS']._serialized_end=426
+  _globals['_MODELSUMMARY']._serialized_start=429
+  _globals['_MODELSUMMARY']._serialized_end=589
+  _globals['_STOREDMESSAGE']._serialized_start=591
+  _globals['_STOREDMESSAGE']._serialized_end=637
+  _globals['_CHATTEMPLATE']._serialized_start=639
+  _globals['_CHATTEMPLATE']._serialized_end=714
+  _globals['_BUNDLE']._serialized_start=717
+  _globals['_BUNDLE']._serialized_end=1201
+  _globals['_TENSORINFO']._serialized_start=1203
+  _globals['_TENSORINFO']._serialized_end=1258
+  _globals['_SHOWREPLY']._serialized_start=1261
+  _globals['_SHOWREPLY']._serialized_end=1518
+  _globals['_STORE']._serialized_start=1664
+  _globals['_STORE']._serialized_end=1904
 # @@protoc_insertion_point(module_scope)

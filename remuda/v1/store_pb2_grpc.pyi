@@ -39,6 +39,10 @@ class StoreStub:
     """All installed models, newest first."""
     Show: _grpc.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]
     """What `/api/show` shows of a model. Errors as Resolve."""
+    Watch: _grpc.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]
+    """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+    no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
+    """
 
 @_typing.type_check_only
 class StoreAsyncStub(StoreStub):
@@ -51,6 +55,10 @@ class StoreAsyncStub(StoreStub):
     """All installed models, newest first."""
     Show: _aio.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]  # type: ignore[assignment]
     """What `/api/show` shows of a model. Errors as Resolve."""
+    Watch: _aio.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]  # type: ignore[assignment]
+    """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+    no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
+    """
 
 class StoreServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -78,5 +86,15 @@ class StoreServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ShowReply, _abc.Awaitable[_store_pb2.ShowReply]]:
         """What `/api/show` shows of a model. Errors as Resolve."""
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _store_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_store_pb2.ModelsChanged], _abc.AsyncIterator[_store_pb2.ModelsChanged]]:
+        """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+        no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
+        """
 
 def add_StoreServicer_to_server(servicer: StoreServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

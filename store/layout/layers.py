@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from store.errors import CorruptModelError, reason_of
+from store.file_versions import FileVersion, version_of
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
 from store.layout.manifests import LayerType, Manifest
@@ -88,6 +89,8 @@ class LayerReader:
         self._manifest = manifest
         self._limit = limit
         self._left = limit
+        self.files: list[FileVersion] = []
+        """The versions of the blobs that have been read."""
 
     def core(self) -> CoreLayers:
         """Leaves all other layers unread."""
@@ -137,6 +140,7 @@ class LayerReader:
             raise CorruptModelError(f"blob {digest} is invalid: {reason_of(error)}") from None
 
     def _read(self, digest: Digest) -> bytes:
+        self.files.append(version_of(self._blobs.require(digest)))
         content = self._blobs.read(digest, self._left)
         if len(content) > self._left:
             raise CorruptModelError(

@@ -9,9 +9,10 @@ import pytest
 from support.ollama_layout import write_gguf
 
 from store import headers
+from store.file_versions import FileVersion, version_of
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
-from store.headers import FileVersion, Headers, version_of
+from store.headers import Headers
 
 DEADLINE_S = 20.0
 Read = Callable[[Path], Gguf]
@@ -114,7 +115,7 @@ async def test_slow_files_hold_up_their_own_threads_alone(
         return header
 
     monkeypatch.setattr("store.headers.read_gguf", slow)
-    slow_files = [FileVersion(tmp_path / str(number), 0, 0) for number in range(8)]
+    slow_files = [FileVersion(tmp_path / str(number), 0, 0, 0) for number in range(8)]
     waiting = [asyncio.create_task(reader.read(version)) for version in slow_files]
     async with asyncio.timeout(DEADLINE_S):
         assert await reader.read(healthy) is header

@@ -48,16 +48,20 @@ def folder(tmp_path: Path) -> OllamaFolder:
 @pytest.fixture
 def settings(folder: OllamaFolder, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("OLLAMA_MODELS", str(folder.root))
+    monkeypatch.setenv("REMUDA_WATCH_INTERVAL", "10ms")
     return Settings()
 
 
 @pytest.fixture
 async def store(settings: Settings, tmp_path: Path) -> AsyncIterator[store_pb2_grpc.StoreAsyncStub]:
     target = Endpoints(tmp_path).store
-    service = StoreService(Library(settings))
+    library = Library(settings)
+    service = StoreService(library)
+    looking = asyncio.create_task(library.changes.run())
     server = await start_server(target, lambda server: store_pb2_grpc.add_StoreServicer_to_server(service, server))
     async with open_channel(target) as channel:
         yield store_pb2_grpc.StoreStub(channel)
+    looking.cancel()
     await server.stop(None)
 
 
@@ -224,6 +228,28 @@ async def test_a_crowd_that_lists_the_models_gets_one_answer(
     replies = await asyncio.gather(*(store.List(pb.ListRequest()) for _ in range(CROWD)))
     assert {reply.models[0].name for reply in replies} == {"Tiny:8B"}
     assert listed <= 2  # the listing that ran while they asked, and the next one
+
+
+async def test_a_bundle_is_watched_until_one_of_its_files_changes(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder
+) -> None:
+    watch = store.Watch(pb.WatchModelsRequest())
+    assert await anext(aiter(watch)) == pb.ModelsChanged()
+    for path in (
+        folder.root / "manifests/registry.ollama.ai/library/Tiny/8B",
+        folder.root / "blobs" / folder.layer("system", b"Be brief.")["digest"].replace(":", "-"),
+    ):
+        bundle = await resolve(store, "Tiny:8B")
+        assert bundle.watched
+        content = path.read_bytes()
+        path.unlink()
+        assert await anext(aiter(watch)) == pb.ModelsChanged(full_names=[bundle.full_name])
+        path.write_bytes(content)
+    watch.cancel()
+
+
+async def test_a_name_in_another_case_is_not_watched(store: store_pb2_grpc.StoreAsyncStub) -> None:
+    assert not (await resolve(store, "tiny:8b")).watched
 
 
 async def test_many_calls_at_once_agree(store: store_pb2_grpc.StoreAsyncStub) -> None:
