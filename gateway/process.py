@@ -47,7 +47,7 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
         prompts = PromptBuilder(models_templates, requests_templates, vocabularies)
         tokens.open()
         models_templates.start()
-        watcher = asyncio.create_task(scheduler.watch())
+        watchers = asyncio.create_task(scheduler.watch()), asyncio.create_task(store.watch())
         try:
             yield Services(
                 store=store,
@@ -56,8 +56,9 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
                 embeddings=Embeddings(store, scheduler, vocabularies, options, settings),
             )
         finally:
-            watcher.cancel()
-            await asyncio.wait((watcher,))
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
             await asyncio.gather(models_templates.close(), requests_templates.close(), vocabularies.close())
             tokens.close()
 

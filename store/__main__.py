@@ -28,7 +28,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         Endpoints.from_environment().store,
         lambda server: store_pb2_grpc.add_StoreServicer_to_server(StoreService(library, trials), server),
     )
+    looking = asyncio.create_task(library.changes.run())
     await stop.wait()
+    looking.cancel()
     await server.stop(grace=None)
     await trials.close()
 

@@ -1,27 +1,33 @@
 """Protocol messages about a model, made from its manifest, its small layers and its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import orjson
 
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
 from store.details import describe
-from store.layout.layers import SmallLayers
+from store.file_versions import FileVersion
+from store.layout.layers import CoreLayers, SmallLayers
 from store.layout.manifests import Installed
 from store.template_choice import TemplateSources
 from store.weights import Weights
 
 JINJA_KEY: Final = "tokenizer.chat_template"
 
+Layers = TypeVar("Layers", bound=CoreLayers, covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class OpenedModel:
-    """An installed model with its small files read and its weights checked."""
+class OpenedModel(Generic[Layers]):
+    """An installed model with its weights checked, and with as many of its small layers as somebody wants."""
 
     installed: Installed
-    layers: SmallLayers
+    files: Sequence[FileVersion]
+    """All files that it was made from, as they were before they were read."""
+    layers: Layers
     weights: Weights
     go_setting: bool | None  # OLLAMA_GO_TEMPLATE
 
@@ -38,7 +44,7 @@ class OpenedModel:
         )
 
 
-def make_bundle(model: OpenedModel) -> pb.Bundle:
+def make_bundle(model: OpenedModel[SmallLayers]) -> pb.Bundle:
     """All that a gateway needs to serve the model."""
     installed, layers, weights = model.installed, model.layers, model.weights
     header = weights.model.header
@@ -66,7 +72,7 @@ def make_bundle(model: OpenedModel) -> pb.Bundle:
     )
 
 
-def make_summary(model: OpenedModel) -> pb.ModelSummary:
+def make_summary(model: OpenedModel[CoreLayers]) -> pb.ModelSummary:
     """The model's line in a listing."""
     summary = make_bare_summary(model.installed)
     summary.details.CopyFrom(
@@ -87,7 +93,7 @@ def make_bare_summary(installed: Installed) -> pb.ModelSummary:
     )
 
 
-def capabilities(model: OpenedModel) -> list[str]:
+def capabilities(model: OpenedModel[CoreLayers]) -> list[str]:
     """The model's capabilities in Ollama's order."""
     return detect_capabilities(
         Evidence(

@@ -1,13 +1,14 @@
 """The store's gRPC surface."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import TypeVar
 
 from remuda.v1 import store_pb2 as pb
 from remuda.v1 import store_pb2_grpc
 from store.errors import StoreError
 from store.library import Library
+from store.shared_answer import SharedAnswer
 from store.statuses import Context, abort
 from store.trial.trials import Trials, version_of
 
@@ -15,32 +16,40 @@ Reply = TypeVar("Reply")
 
 
 class StoreService(store_pb2_grpc.StoreServicer):
-    """Serves `remuda.v1.Store`. Files are read in threads, so that the loop never waits for a disk."""
+    """Serves `remuda.v1.Store`. All who list the models at once get one answer."""
 
     def __init__(self, library: Library, trials: Trials) -> None:
         self._library = library
         self._trials = trials
+        self._listing = SharedAnswer(self._list)
 
     async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.Bundle:
-        return await _answer(context, lambda: self._library.resolve(request.name))
+        return await _answer(context, self._library.resolve(request.name))
 
     async def List(self, request: pb.ListRequest, context: Context) -> pb.ListReply:
-        return await _answer(context, lambda: pb.ListReply(models=self._library.summaries()))
+        return await _answer(context, self._listing.get())
 
     async def Show(self, request: pb.ShowRequest, context: Context) -> pb.ShowReply:
-        return await _answer(context, lambda: self._library.show(request.name, verbose=request.verbose))
+        return await _answer(context, self._library.show(request.name, verbose=request.verbose))
 
     async def Try(self, request: pb.TryRequest, context: Context) -> pb.Vocabulary:
-        version = await _answer(context, lambda: version_of(self._library.resolve(request.name)))
-        try:
-            return await self._trials.vocabulary(version)
-        except StoreError as error:
-            await abort(context, error)
+        return await _answer(context, self._try(request.name))
+
+    async def Watch(self, request: pb.WatchModelsRequest, context: Context) -> AsyncGenerator[pb.ModelsChanged]:
+        async for names in self._library.changes.watch():
+            yield pb.ModelsChanged(full_names=sorted(names))
+
+    async def _try(self, name: str) -> pb.Vocabulary:
+        bundle = await self._library.resolve(name)
+        return await self._trials.vocabulary(await asyncio.to_thread(version_of, bundle))
+
+    async def _list(self) -> pb.ListReply:
+        return pb.ListReply(models=await self._library.summaries())
 
 
-async def _answer(context: Context, work: Callable[[], Reply]) -> Reply:
-    """Runs blocking work. `store.progress` is the twin for work that reports progress."""
+async def _answer(context: Context, work: Awaitable[Reply]) -> Reply:
+    """Tells the errors of `work`. `store.progress` is the twin for work that reports progress."""
     try:
-        return await asyncio.to_thread(work)
+        return await work
     except (StoreError, OSError) as error:
         await abort(context, error)

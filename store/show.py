@@ -1,30 +1,38 @@
 """What `/api/show` shows of a model."""
 
+from dataclasses import dataclass
+
 import orjson
 
 from remuda.v1 import store_pb2 as pb
 from store.bundle import JINJA_KEY, OpenedModel, make_bundle
-from store.errors import CorruptModelError
-from store.gguf.header import Gguf, Value, read_gguf
-from store.gguf.reader import InvalidGgufError
+from store.gguf.header import Gguf
+from store.gguf.metadata import Value
+from store.layout.layers import ShownLayers
 from store.modelfile.render import render_modelfile, render_parameters
-from store.weights import WeightsFile
 
 _HIDDEN_KEYS = frozenset({"general.name", JINJA_KEY})
 _SPLIT_PREFIX = "split."
 """Keys that number the files of a split model; they say nothing about the model itself."""
 
 
-def make_show(model: OpenedModel, *, verbose: bool) -> pb.ShowReply:
-    """The metadata's arrays are null unless `verbose`. Raises CorruptModelError."""
-    projectors = model.weights.projectors
+@dataclass(frozen=True, slots=True)
+class ShownMetadata:
+    """The headers whose metadata is shown: with their arrays, if somebody wants these."""
+
+    model: Gguf
+    projector: Gguf | None
+
+
+def make_show(model: OpenedModel[ShownLayers], metadata: ShownMetadata) -> pb.ShowReply:
+    """Arrays that the metadata lacks are null."""
     return pb.ShowReply(
         bundle=make_bundle(model),
         licenses=model.layers.licenses,
         modelfile=render_modelfile(model),
         parameters=render_parameters(model.layers.params),
-        model_info_json=_info_json(model.weights.model, verbose=verbose),
-        projector_info_json=_info_json(projectors[0], verbose=verbose) if projectors else "",
+        model_info_json=_info_json(metadata.model, model.weights.model.header.parameter_count),
+        projector_info_json=_projector_json(metadata.projector),
         tensors=[
             pb.TensorInfo(name=tensor.name, type=tensor.type.name, shape=tensor.shape)
             for tensor in model.weights.model.header.tensors
@@ -35,19 +43,15 @@ def make_show(model: OpenedModel, *, verbose: bool) -> pb.ShowReply:
     )
 
 
-def _info_json(file: WeightsFile, *, verbose: bool) -> str:
-    header = _with_arrays(file) if verbose else file.header
+def _projector_json(projector: Gguf | None) -> str:
+    return "" if projector is None else _info_json(projector, projector.parameter_count)
+
+
+def _info_json(header: Gguf, parameter_count: int) -> str:
     info: dict[str, Value] = {
         key: value
         for key, value in header.metadata.items()
         if key not in _HIDDEN_KEYS and not key.startswith(_SPLIT_PREFIX)
     }
-    info["general.parameter_count"] = file.header.parameter_count
+    info["general.parameter_count"] = parameter_count
     return orjson.dumps(info, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
-
-
-def _with_arrays(file: WeightsFile) -> Gguf:
-    try:
-        return read_gguf(file.path, arrays=True)
-    except (InvalidGgufError, FileNotFoundError) as error:
-        raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None

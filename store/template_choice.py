@@ -32,7 +32,6 @@ class Skill(StrEnum):
     THINKING = "thinking"
 
 
-_GO_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _GO_SKILLS = {
     Skill.TOOLS: re.compile(r"\.Tools\b"),
     Skill.INSERT: re.compile(r"\.Suffix\b"),
@@ -85,7 +84,7 @@ def skills_of(template: pb.ChatTemplate) -> frozenset[Skill]:
 
 def go_skills(template: str) -> frozenset[Skill]:
     """What a Go template uses inside its actions."""
-    actions = " ".join(_GO_ACTION.findall(template))
+    actions = _go_actions(template)
     return frozenset(skill for skill, pattern in _GO_SKILLS.items() if pattern.search(actions))
 
 
@@ -118,8 +117,17 @@ def _jinja_is_better(go_template: str, jinja_template: str) -> bool:
     return jinja == go and Skill.TOOLS in go and jinja_returns and not go_returns
 
 
+def _go_actions(template: str) -> str:
+    """All that stands between braces. In time that grows with the template: a lazy pattern's grows with its square."""
+    actions: list[str] = []
+    end = 0
+    while (start := template.find("{{", end)) >= 0 and (end := template.find("}}", start + 2)) >= 0:
+        actions.append(template[start + 2 : end])
+    return " ".join(actions)
+
+
 def _go_takes_tool_results(template: str) -> bool:
-    actions = " ".join(_GO_ACTION.findall(template))
+    actions = _go_actions(template)
     return _mentions(actions, ".Tools", ".ToolCalls") and bool(_GO_TOOL_RESULT.search(template))
 
 

@@ -1,17 +1,23 @@
-"""Opens the GGUF files of a model. The header of each version of a file is read once and cached."""
+"""Finds and checks the GGUF files of a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from store.errors import CorruptModelError
-from store.gguf.header import Gguf, read_gguf
+from store.file_versions import FileVersion, version_of
+from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.gguf.splits import is_split, merge, order
+from store.headers import Headers
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
 from store.layout.manifests import Layer, LayerType, Manifest
+
+MAX_FILES: Final = 1024
+"""GGUF files of a model. The largest ones are split into some 200."""
+_FILE_TYPES: Final = (LayerType.MODEL, LayerType.PROJECTOR, LayerType.ADAPTER, LayerType.DRAFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +43,61 @@ class Weights:
     """The draft model for speculative decoding."""
 
 
-class WeightsReader:
-    """Finds and checks the GGUF files of manifests. Caches `cache_size` headers, without their arrays."""
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of weights whose header is not read yet."""
 
-    def __init__(self, blobs: Blobs, cache_size: int) -> None:
-        self._blobs = blobs
-        self._header = lru_cache(maxsize=cache_size)(_read_version)
-
-    def read(self, manifest: Manifest) -> Weights:
-        """Raises CorruptModelError where a file is missing, truncated or not GGUF, and where there are no weights."""
-        models = manifest.of_type(LayerType.MODEL)
-        if not models:
-            raise CorruptModelError("the model has no GGUF weights")
-        model, *splits = self._model(models)
-        if not model.header.architecture:
-            raise CorruptModelError(f"blob {model.digest} cannot be used: it names no architecture")
-        drafts = manifest.of_type(LayerType.DRAFT)
-        return Weights(
-            model=model,
-            splits=splits,
-            projectors=[self._file(layer) for layer in manifest.of_type(LayerType.PROJECTOR)],
-            adapters=[self._file(layer) for layer in manifest.of_type(LayerType.ADAPTER)],
-            draft=self._file(drafts[-1]) if drafts else None,
-        )
-
-    def _model(self, layers: Sequence[Layer]) -> list[WeightsFile]:
-        """The model's files in order: one, or all that it is split into."""
-        first = self._file(layers[0])
-        if not is_split(first.header):
-            return [first]
-        unordered = [first, *map(self._file, layers[1:])]
-        files = [unordered[place] for place in order([file.header for file in unordered])]
-        return [replace(files[0], header=merge([file.header for file in files])), *files[1:]]
-
-    def _file(self, layer: Layer) -> WeightsFile:
-        path = self._blobs.require(layer.digest)
-        status = path.stat()
-        try:
-            header = self._header(path, status.st_size, status.st_mtime_ns)
-        except InvalidGgufError as error:
-            raise CorruptModelError(f"blob {layer.digest} cannot be used: {error}") from None
-        return WeightsFile(path, layer.digest, header)
+    digest: Digest
+    version: FileVersion
 
 
-def _read_version(path: Path, size: int, mtime_ns: int) -> Gguf:
-    """The header of one version of a file. Size and time only tell versions apart in the cache."""
-    del size, mtime_ns
-    return read_gguf(path)
+FoundFiles = dict[LayerType, list[FoundFile]]
+"""A model's files of weights, in the order of the manifest."""
+
+
+def find_weights(manifest: Manifest, blobs: Blobs) -> FoundFiles:
+    """Raises CorruptModelError where a file is missing, and where there are no weights or too many files."""
+    layers = manifest.of_type(*_FILE_TYPES)
+    if len(layers) > MAX_FILES:
+        raise CorruptModelError(f"the model has {len(layers)} GGUF files, and at most {MAX_FILES} are allowed")
+    files: FoundFiles = {kind: [_find(layer, blobs) for layer in manifest.of_type(kind)] for kind in _FILE_TYPES}
+    if not files[LayerType.MODEL]:
+        raise CorruptModelError("the model has no GGUF weights")
+    return files
+
+
+async def read_weights(files: FoundFiles, headers: Headers) -> Weights:
+    """Raises CorruptModelError where a file is not GGUF, truncated or hostile."""
+    model, *splits = await _read_model(files[LayerType.MODEL], headers)
+    if not model.header.architecture:
+        raise CorruptModelError(f"blob {model.digest} cannot be used: it names no architecture")
+    drafts = files[LayerType.DRAFT][-1:]
+    return Weights(
+        model=model,
+        splits=splits,
+        projectors=[await _read(file, headers) for file in files[LayerType.PROJECTOR]],
+        adapters=[await _read(file, headers) for file in files[LayerType.ADAPTER]],
+        draft=await _read(drafts[0], headers) if drafts else None,
+    )
+
+
+async def _read_model(files: Sequence[FoundFile], headers: Headers) -> list[WeightsFile]:
+    """The model's files in order: one, or all that it is split into."""
+    first = await _read(files[0], headers)
+    if not is_split(first.header):
+        return [first]
+    unordered = [first, *[await _read(file, headers) for file in files[1:]]]
+    ordered = [unordered[place] for place in order([file.header for file in unordered])]
+    return [replace(ordered[0], header=merge([file.header for file in ordered])), *ordered[1:]]
+
+
+def _find(layer: Layer, blobs: Blobs) -> FoundFile:
+    return FoundFile(layer.digest, version_of(blobs.require(layer.digest)))
+
+
+async def _read(file: FoundFile, headers: Headers) -> WeightsFile:
+    try:
+        header = await headers.read(file.version)
+    except InvalidGgufError as error:
+        raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None
+    return WeightsFile(file.version.path, file.digest, header)

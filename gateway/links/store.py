@@ -1,7 +1,12 @@
-"""The gateway's client of the store. While the store is away, it remembers the models that it resolved before."""
+"""The gateway's client of the store. It remembers the models that it resolved before.
+
+While the store tells which of them have changed, it is not asked again for the others. Otherwise it is asked for each
+request, and what is remembered is the answer while the store is away.
+"""
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import NoReturn
 
 import grpc
@@ -24,6 +29,10 @@ PATIENCE_S = 1.0
 """How long a store that hangs may hold up a request whose bundle is remembered. A healthy one answers within 1 ms."""
 
 
+WATCH_PAUSE_S = 0.5
+"""Between two attempts to watch the store. Meanwhile it is asked for each request."""
+
+
 class StoreLink:
     """Talks to the store over one channel."""
 
@@ -33,6 +42,21 @@ class StoreLink:
         self._trial_timeout_s = seconds(settings.trial_timeout_ns)
         self._remembered: OrderedDict[str, store_pb2.Bundle] = OrderedDict()
         self._questions: dict[str, asyncio.Task[store_pb2.Bundle]] = {}  # that the store has not answered yet
+        self._current: set[str] = set()  # names whose remembered bundles the store would have told to forget
+        self._is_watching = False
+        self._changes = 0  # messages of the watch so far
+
+    async def watch(self) -> None:
+        """Learns of changes, for ever. While the store is away, it tries again and again."""
+        while True:
+            try:
+                async for change in self._stub.Watch(store_pb2.WatchModelsRequest(), wait_for_ready=True):
+                    self._is_watching = True
+                    self._forget(change.full_names)
+            except grpc.aio.AioRpcError as error:
+                log.debug("the store tells of no changes", reason=str(error.code()))
+            self._end_watch()
+            await asyncio.sleep(WATCH_PAUSE_S)
 
     async def resolve(self, name: str) -> store_pb2.Bundle:
         """The model that the client calls `name`. Raises GatewayError with the texts of generate and chat.
@@ -40,6 +64,9 @@ class StoreLink:
         Of a crowd that wants one model, the first request asks and all get the answer, also when the first one leaves.
         """
         key = local_name(name)
+        if key in self._current:
+            self._remembered.move_to_end(key)
+            return self._remembered[key]
         question = self._questions.get(key)
         if question is None:
             question = self._questions[key] = asyncio.create_task(self._resolve(key))
@@ -76,7 +103,7 @@ class StoreLink:
 
     async def _resolve(self, name: str) -> store_pb2.Bundle:
         """The store's answer; its last one, where it is away."""
-        remembered = self._remembered.get(name)
+        remembered, changes = self._remembered.get(name), self._changes
         try:
             bundle = await self._ask(name, is_remembered=remembered is not None)
         except grpc.aio.AioRpcError as error:
@@ -84,6 +111,8 @@ class StoreLink:
                 raise
             return remembered
         self._remember(name, bundle)
+        if bundle.watched and self._is_watching and changes == self._changes:  # else it may be older than the change
+            self._current.add(name)
         return bundle
 
     async def _ask(self, name: str, *, is_remembered: bool) -> store_pb2.Bundle:
@@ -101,7 +130,18 @@ class StoreLink:
         self._remembered[name] = bundle
         self._remembered.move_to_end(name)
         if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+            oldest, _ = self._remembered.popitem(last=False)
+            self._current.discard(oldest)
+
+    def _end_watch(self) -> None:
+        self._is_watching = False
+        self._current.clear()
+
+    def _forget(self, full_names: Collection[str]) -> None:
+        """Has the store asked for these models again."""
+        self._changes += 1
+        changed = frozenset(full_names)
+        self._current = {name for name in self._current if self._remembered[name].full_name not in changed}
 
 
 def _raise_gateway_error(error: grpc.aio.AioRpcError, absent: str) -> NoReturn:

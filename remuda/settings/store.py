@@ -19,10 +19,17 @@ class StoreSettings(LenientSettings):
     go_template: Annotated[OptionalFlag, Field(validation_alias="OLLAMA_GO_TEMPLATE")] = None
     """On: a model's Go template is preferred to its Jinja template. Off: it is never used. Unset: the template that can
     express more is used."""
-    max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 16 * MIB
-    """Most bytes of a manifest, template, parameters or license. A manifest of ten thousand layers takes 2 MB."""
+    max_metadata: Annotated[Positive, Field(validation_alias="REMUDA_MAX_METADATA")] = 4 * MIB
+    """Most bytes of a manifest, and of a model's config, texts, parameters and licenses together. A manifest of ten
+    thousand layers takes 2 MB, all else of a model less than 200 KB."""
     gguf_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_GGUF_CACHE")] = 256
-    """GGUF headers that the store keeps, about 200 KB each; 0 = none. Reading one takes up to 0.1 s."""
+    """GGUF headers that the store keeps, about 200 KB each, and refused files; 0 = none. Reading one takes up to 0.2
+    s."""
+    gguf_threads: Annotated[Positive, Field(validation_alias="REMUDA_GGUF_THREADS")] = 2
+    """Threads that read GGUF headers. Models whose headers are kept never wait for them."""
+    watch_interval_ns: Annotated[Period, Field(validation_alias="REMUDA_WATCH_INTERVAL")] = 250 * NANOSECONDS["ms"]
+    """How often the store looks whether files of models in use have changed. So long may a model be served on that
+    another program has changed or removed; a look takes a few milliseconds for a hundred models."""
     trial_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_TRIAL_TIMEOUT")] = 30 * NANOSECONDS["s"]
     """Time for the trial of a vocabulary, in which the engine loads it in a process of its own. It takes a second, and
     longer from a cold disk."""

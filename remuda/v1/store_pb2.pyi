@@ -41,6 +41,43 @@ TEMPLATE_LANGUAGE_BUILT_IN: TemplateLanguage.ValueType  # 3
 Global___TemplateLanguage: _TypeAlias = TemplateLanguage  # noqa: Y015
 
 @_typing.final
+class WatchModelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchModelsRequest: _TypeAlias = WatchModelsRequest  # noqa: Y015
+
+@_typing.final
+class ModelsChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FULL_NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def full_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """whoever remembers their bundles forgets them"""
+
+    def __init__(
+        self,
+        *,
+        full_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full_names", b"full_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelsChanged: _TypeAlias = ModelsChanged  # noqa: Y015
+
+@_typing.final
 class ResolveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -325,6 +362,7 @@ class Bundle(_message.Message):
     POOLING_TYPE_FIELD_NUMBER: _builtins.int
     DRAFT_PATH_FIELD_NUMBER: _builtins.int
     SPLIT_PATHS_FIELD_NUMBER: _builtins.int
+    WATCHED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """display-shortest, in the store's spelling"""
     full_name: _builtins.str
@@ -350,6 +388,8 @@ class Bundle(_message.Message):
     """llama.cpp's pooling type, 0 for none"""
     draft_path: _builtins.str
     """GGUF file of the model that drafts for this one, "" when there is none"""
+    watched: _builtins.bool
+    """Watch tells of the next change to it, so that it may be remembered until then"""
     @_builtins.property
     def projector_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -391,10 +431,11 @@ class Bundle(_message.Message):
         pooling_type: _builtins.int = ...,
         draft_path: _builtins.str = ...,
         split_paths: _abc.Iterable[_builtins.str] | None = ...,
+        watched: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template", b"chat_template", "details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "chat_template", b"chat_template", "details", b"details", "digest", b"digest", "draft_path", b"draft_path", "full_name", b"full_name", "go_template", b"go_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "split_paths", b"split_paths", "system", b"system"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter_paths", b"adapter_paths", "capabilities", b"capabilities", "chat_template", b"chat_template", "details", b"details", "digest", b"digest", "draft_path", b"draft_path", "full_name", b"full_name", "go_template", b"go_template", "messages", b"messages", "model_digest", b"model_digest", "model_path", b"model_path", "name", b"name", "params_json", b"params_json", "parser", b"parser", "pooling_type", b"pooling_type", "projector_paths", b"projector_paths", "renderer", b"renderer", "size", b"size", "split_paths", b"split_paths", "system", b"system", "watched", b"watched"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -54,6 +54,11 @@ class StoreStub:
                 request_serializer=remuda_dot_v1_dot_store__pb2.TryRequest.SerializeToString,
                 response_deserializer=remuda_dot_v1_dot_store__pb2.Vocabulary.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/remuda.v1.Store/Watch',
+                request_serializer=remuda_dot_v1_dot_store__pb2.WatchModelsRequest.SerializeToString,
+                response_deserializer=remuda_dot_v1_dot_store__pb2.ModelsChanged.FromString,
+                _registered_method=True)
 
 
 class StoreServicer:
@@ -89,6 +94,14 @@ class StoreServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+        no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StoreServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +124,11 @@ def add_StoreServicer_to_server(servicer, server):
                     servicer.Try,
                     request_deserializer=remuda_dot_v1_dot_store__pb2.TryRequest.FromString,
                     response_serializer=remuda_dot_v1_dot_store__pb2.Vocabulary.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=remuda_dot_v1_dot_store__pb2.WatchModelsRequest.FromString,
+                    response_serializer=remuda_dot_v1_dot_store__pb2.ModelsChanged.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -221,6 +239,33 @@ class Store:
             '/remuda.v1.Store/Try',
             remuda_dot_v1_dot_store__pb2.TryRequest.SerializeToString,
             remuda_dot_v1_dot_store__pb2.Vocabulary.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/remuda.v1.Store/Watch',
+            remuda_dot_v1_dot_store__pb2.WatchModelsRequest.SerializeToString,
+            remuda_dot_v1_dot_store__pb2.ModelsChanged.FromString,
             options,
             channel_credentials,
             insecure,

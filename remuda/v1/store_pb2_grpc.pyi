@@ -43,6 +43,10 @@ class StoreStub:
     """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
     FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
     """
+    Watch: _grpc.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]
+    """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+    no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
+    """
 
 @_typing.type_check_only
 class StoreAsyncStub(StoreStub):
@@ -58,6 +62,10 @@ class StoreAsyncStub(StoreStub):
     Try: _aio.UnaryUnaryMultiCallable[_store_pb2.TryRequest, _store_pb2.Vocabulary]  # type: ignore[assignment]
     """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
     FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+    """
+    Watch: _aio.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]  # type: ignore[assignment]
+    """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+    no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
     """
 
 class StoreServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +103,16 @@ class StoreServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_store_pb2.Vocabulary, _abc.Awaitable[_store_pb2.Vocabulary]]:
         """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
         FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+        """
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _store_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_store_pb2.ModelsChanged], _abc.AsyncIterator[_store_pb2.ModelsChanged]]:
+        """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
+        no change to a bundle that says `watched` is missed. It may be told REMUDA_WATCH_INTERVAL later.
         """
 
 def add_StoreServicer_to_server(servicer: StoreServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,53 +1,35 @@
 """Reads GGUF headers with limits: anyone may have made the file, and llama.cpp must never see a hostile one.
 
-Every count is checked against the file's size before memory is allocated, in integers that do not overflow.
+Every count is bounded, and checked against the file's size, before anything is read or memory is allocated, in integers
+that do not overflow.
 Layout (little endian): magic, version u32, tensor count u64, pair count u64; pairs of key, type and value; tensors of
 name, dimensions, type and offset; padding; data. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from store.gguf.metadata import ALIGNMENT, MetadataReader, Value
 from store.gguf.reader import HeaderReader, InvalidGgufError
 from store.gguf.tensor_types import TENSOR_TYPES, TensorType
+from store.gguf.vocabulary import check_vocabulary
 
-Array = list[str] | NDArray[np.generic]
-Value = bool | int | float | str | Array | None
-"""A metadata value. None stands for an array that was skipped."""
-
+MAX_PAIRS = 4096
+"""Models have up to a hundred."""
+MAX_TENSORS = 8192
+"""Of one file. DeepSeek-V3 has 1,100 in all its files."""
+MAX_TENSOR_NAME = 63
+"""Bytes, as in llama.cpp."""
 MAX_DIMENSIONS = 4
 MAX_TENSOR_SIDE = (1 << 63) - 1
-MAX_ARRAY = 64 << 20
-MAX_ELEMENTS = 4 << 20
-"""Array elements that are decoded per file; further arrays are skipped. The largest vocabularies have a tenth of it."""
 MIN_PAIR_SIZE = 8 + 4 + 1
 MIN_TENSOR_SIZE = 8 + 4 + 4 + 8
 DEFAULT_ALIGNMENT = 32
-
-_U16, _BOOL, _STRING, _ARRAY = 2, 7, 8, 9
-_NUMBERS = {
-    0: "<u1",
-    1: "<i1",
-    _U16: "<u2",
-    3: "<i2",
-    4: "<u4",
-    5: "<i4",
-    6: "<f4",
-    _BOOL: "?",
-    10: "<u8",
-    11: "<i8",
-    12: "<f8",
-}
-"""GGUF's fixed-size value types, as numpy names them."""
-
-SPLIT_NUMBER, SPLIT_COUNT = "split.no", "split.count"
-_SPLIT_KEYS = frozenset({SPLIT_NUMBER, SPLIT_COUNT})
-"""llama.cpp aborts its process where one of these is not a u16."""
+_TENSOR_TAILS = [struct.Struct(f"<{dimensions}QIQ") for dimensions in range(1, MAX_DIMENSIONS + 1)]
+"""Shape, type and offset of a tensor, by the number of its dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +87,13 @@ def read_gguf(path: Path, *, arrays: bool = False) -> Gguf:
     with path.open("rb", buffering=0) as file:
         reader = HeaderReader(file)
         tensor_count, pair_count = _read_counts(reader)
-        metadata = _MetadataReader(reader, arrays).read(pair_count)
-        alignment = _alignment(metadata)
+        metadata = MetadataReader(reader, arrays=arrays).read(pair_count)
+        check_vocabulary(metadata.pairs, metadata.columns)
+        alignment = _alignment(metadata.pairs)
         tensors = _read_tensors(reader, tensor_count)
         start = -(-reader.position // alignment) * alignment
         _check_extents(tensors, alignment, reader.size - start)
-        return Gguf(metadata, tensors)
+        return Gguf(metadata.pairs, tensors)
 
 
 def _read_counts(reader: HeaderReader) -> tuple[int, int]:
@@ -124,72 +107,15 @@ def _read_counts(reader: HeaderReader) -> tuple[int, int]:
     tensors, pairs = reader.u64(), reader.u64()
     if tensors * MIN_TENSOR_SIZE + pairs * MIN_PAIR_SIZE > reader.left:
         raise InvalidGgufError("it declares more entries than it can hold")
+    if pairs > MAX_PAIRS:
+        raise InvalidGgufError(f"its metadata has {pairs} entries, and at most {MAX_PAIRS} are allowed")
+    if tensors > MAX_TENSORS:
+        raise InvalidGgufError(f"it has {tensors} tensors, and at most {MAX_TENSORS} are allowed")
     return tensors, pairs
 
 
-class _MetadataReader:
-    """Reads the key-value pairs, with arrays as far as `MAX_ELEMENTS` allows."""
-
-    def __init__(self, reader: HeaderReader, arrays: bool) -> None:
-        self._reader = reader
-        self._elements_left = MAX_ELEMENTS if arrays else 0
-
-    def read(self, count: int) -> dict[str, Value]:
-        pairs: dict[str, Value] = {}
-        for _ in range(count):
-            key = self._reader.string()
-            if key in pairs:
-                raise InvalidGgufError("it has a metadata key twice")
-            kind = self._reader.u32()
-            if key in _SPLIT_KEYS and kind != _U16:
-                raise InvalidGgufError(f"its {key} has the wrong type")
-            pairs[key] = self._value(kind)
-        return pairs
-
-    def _value(self, kind: int) -> Value:
-        if kind == _STRING:
-            return self._reader.string()
-        if kind == _ARRAY:
-            return self._array()
-        kind_of_number = _number_type(kind)
-        return _to_python(np.frombuffer(self._reader.take(kind_of_number.itemsize), kind_of_number)[0])
-
-    def _array(self) -> Array | None:
-        kind, count = self._reader.u32(), self._reader.u64()
-        if count > MAX_ARRAY:
-            raise InvalidGgufError("an array of its metadata is too long")
-        is_read = count <= self._elements_left
-        if is_read:
-            self._elements_left -= count
-        return self._strings(count, is_read) if kind == _STRING else self._numbers(_number_type(kind), count, is_read)
-
-    def _strings(self, count: int, is_read: bool) -> list[str] | None:
-        self._reader.require(count * 8)
-        if is_read:
-            return [self._reader.string() for _ in range(count)]
-        self._reader.skip_strings(count)
-        return None
-
-    def _numbers(self, kind: np.dtype[np.generic], count: int, is_read: bool) -> NDArray[np.generic] | None:
-        if is_read:
-            return np.frombuffer(self._reader.take(count * kind.itemsize), kind)
-        self._reader.skip(count * kind.itemsize)
-        return None
-
-
-def _number_type(kind: int) -> np.dtype[np.generic]:
-    if kind not in _NUMBERS:
-        raise InvalidGgufError("its metadata has a value of unknown type")
-    return np.dtype(_NUMBERS[kind])
-
-
-def _to_python(number: np.generic) -> bool | int | float:
-    """The Python number that prints like `number`: an f32 of 1e-05 becomes 1e-05, not 9.999999747378752e-06."""
-    return float(str(number)) if number.dtype == np.float32 else number.item()
-
-
 def _alignment(metadata: Mapping[str, Value]) -> int:
-    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    alignment = metadata.get(ALIGNMENT, DEFAULT_ALIGNMENT)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
         raise InvalidGgufError("its alignment is no power of two")
     return alignment
@@ -203,16 +129,16 @@ def _read_tensors(reader: HeaderReader, count: int) -> tuple[Tensor, ...]:
 
 
 def _read_tensor(reader: HeaderReader) -> Tensor:
-    name, dimensions = reader.string(), reader.u32()
+    name, dimensions = reader.string(MAX_TENSOR_NAME).decode(errors="replace"), reader.u32()
     if not 1 <= dimensions <= MAX_DIMENSIONS:
         raise InvalidGgufError(f"a tensor has {dimensions} dimensions")
-    shape = tuple(reader.u64() for _ in range(dimensions))
-    kind = TENSOR_TYPES.get(reader.u32())
+    *shape, type_number, offset = _TENSOR_TAILS[dimensions - 1].unpack(reader.take(8 * dimensions + 4 + 8))
+    kind = TENSOR_TYPES.get(type_number)
     if kind is None:
         raise InvalidGgufError("a tensor has an unknown type")
     if max(shape) > MAX_TENSOR_SIDE or shape[0] % kind.block:
         raise InvalidGgufError("a tensor has an impossible shape")
-    return Tensor(name, kind, shape, reader.u64())
+    return Tensor(name, kind, tuple(shape), offset)
 
 
 def _check_extents(tensors: tuple[Tensor, ...], alignment: int, available: int) -> None:

@@ -8,9 +8,8 @@ import struct
 from io import FileIO
 
 WINDOW = 1 << 20
-MAX_HEADER = 256 << 20
-"""Bytes of a header; the largest vocabularies take about 20 MB."""
-MAX_STRING = 16 << 20
+MAX_HEADER = 64 << 20
+"""Bytes of a header; the largest vocabularies take 16 MB."""
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
@@ -56,23 +55,45 @@ class HeaderReader:
     def u64(self) -> int:
         return _U64.unpack(self.take(8))[0]
 
-    def string(self) -> str:
+    def string(self, longest: int) -> bytes:
+        """A string of at most `longest` bytes."""
         length = self.u64()
-        if length > MAX_STRING:
-            raise InvalidGgufError("a string of its metadata is too long")
-        return self.take(length).decode(errors="replace")
+        _check_length(length, longest)
+        return self.take(length)
 
     def skip(self, count: int) -> None:
         self.require(count)
         self._at += count
 
-    def skip_strings(self, count: int) -> None:
+    def strings(self, count: int, longest: int) -> list[bytes]:
+        """`count` strings of at most `longest` bytes each. The inner loop is inlined, as in `skip_strings`."""
+        strings: list[bytes] = []
+        unpack, append = _U64.unpack_from, strings.append
+        while len(strings) < count:
+            append(self.string(longest))  # moves the window where the string reaches beyond it
+            window, at, last = self._window, self._at, len(self._window) - 8
+            for _ in range(count - len(strings)):
+                if at > last:
+                    break
+                end = at + 8 + unpack(window, at)[0]
+                if end > last + 8 or end - at - 8 > longest:
+                    break
+                append(window[at + 8 : end])
+                at = end
+            self._at = at
+        return strings
+
+    def skip_strings(self, count: int, longest: int) -> None:
         """Skips `count` strings. The inner loop is inlined, as vocabularies have hundreds of thousands."""
+        unpack = _U64.unpack_from
         while count:
             self._fill(8)
             window, at, last = self._window, self._at, len(self._window) - 8
             while count and at <= last:
-                at += 8 + _U64.unpack_from(window, at)[0]
+                length = unpack(window, at)[0]
+                if length > longest:
+                    _check_length(length, longest)
+                at += 8 + length
                 count -= 1
             self.skip(at - self._at)
 
@@ -93,3 +114,8 @@ class HeaderReader:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+
+def _check_length(length: int, longest: int) -> None:
+    if length > longest:
+        raise InvalidGgufError(f"a string is too long: {length} bytes where at most {longest} are allowed")

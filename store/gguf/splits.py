@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from store.errors import CorruptModelError
-from store.gguf.header import SPLIT_COUNT, SPLIT_NUMBER, Gguf
+from store.gguf.header import Gguf
+from store.gguf.metadata import SPLIT_COUNT, SPLIT_NUMBER
 
 
 def is_split(header: Gguf) -> bool:

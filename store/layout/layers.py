@@ -7,9 +7,10 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from store.errors import CorruptModelError, reason_of
+from store.file_versions import FileVersion, version_of
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
-from store.layout.manifests import Layer, LayerType, Manifest
+from store.layout.manifests import LayerType, Manifest
 
 Parsed = TypeVar("Parsed")
 
@@ -54,51 +55,96 @@ _MESSAGES = TypeAdapter(list[PresetMessage])
 
 
 @dataclass(frozen=True, slots=True)
-class SmallLayers:
-    """Everything of a model except its weights."""
+class CoreLayers:
+    """What a listing tells of."""
 
     config: ModelConfig
     template: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmallLayers(CoreLayers):
+    """What a model is served with, except its weights."""
+
     system: str
     params: Params
     messages: Sequence[PresetMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLayers(SmallLayers):
+    """Everything of a model except its weights."""
+
     licenses: Sequence[str]
 
 
 class LayerReader:
-    """Reads the small layers of manifests. Refuses blobs larger than `limit` bytes."""
+    """Reads the small layers of one model. Together they may take `limit` bytes.
 
-    def __init__(self, blobs: Blobs, limit: int) -> None:
+    Its methods raise CorruptModelError where a blob is missing, too large or not of its media type's form.
+    """
+
+    def __init__(self, blobs: Blobs, manifest: Manifest, limit: int) -> None:
         self._blobs = blobs
+        self._manifest = manifest
         self._limit = limit
+        self._left = limit
+        self.files: list[FileVersion] = []
+        """The versions of the blobs that have been read."""
 
-    def read(self, manifest: Manifest) -> SmallLayers:
-        """Raises CorruptModelError where a blob is missing, too large or not of its media type's form."""
-        return SmallLayers(
-            config=self.config(manifest),
-            template=self._last_text(manifest.of_type(LayerType.TEMPLATE, LayerType.PROMPT)),
-            system=self._last_text(manifest.of_type(LayerType.SYSTEM)),
-            params=self._last(manifest.of_type(LayerType.PARAMS), _PARAMS) or {},
-            messages=self._last(manifest.of_type(LayerType.MESSAGES), _MESSAGES) or [],
-            licenses=[self._text(layer.digest) for layer in manifest.of_type(LayerType.LICENSE)],
+    def core(self) -> CoreLayers:
+        """Leaves all other layers unread."""
+        return CoreLayers(
+            config=self._parse(self._manifest.config.digest, _CONFIG),
+            template=self._last_text(LayerType.TEMPLATE, LayerType.PROMPT),
         )
 
-    def config(self, manifest: Manifest) -> ModelConfig:
-        """Raises CorruptModelError."""
-        return self._parse(manifest.config.digest, _CONFIG)
+    def small(self) -> SmallLayers:
+        """Leaves licenses unread."""
+        core = self.core()
+        return SmallLayers(
+            config=core.config,
+            template=core.template,
+            system=self._last_text(LayerType.SYSTEM),
+            params=self._last(LayerType.PARAMS, _PARAMS) or {},
+            messages=self._last(LayerType.MESSAGES, _MESSAGES) or [],
+        )
 
-    def _text(self, digest: Digest) -> str:
-        return self._blobs.read(digest, self._limit).decode(errors="replace")
+    def shown(self) -> ShownLayers:
+        """Reads all."""
+        small = self.small()
+        return ShownLayers(
+            config=small.config,
+            template=small.template,
+            system=small.system,
+            params=small.params,
+            messages=small.messages,
+            licenses=[self._text(layer.digest) for layer in self._manifest.of_type(LayerType.LICENSE)],
+        )
 
-    def _last_text(self, layers: Sequence[Layer]) -> str:
+    def _last_text(self, *types: LayerType) -> str:
+        layers = self._manifest.of_type(*types)
         return self._text(layers[-1].digest) if layers else ""
 
-    def _last(self, layers: Sequence[Layer], shape: TypeAdapter[Parsed]) -> Parsed | None:
+    def _last(self, kind: LayerType, shape: TypeAdapter[Parsed]) -> Parsed | None:
+        layers = self._manifest.of_type(kind)
         return self._parse(layers[-1].digest, shape) if layers else None
 
+    def _text(self, digest: Digest) -> str:
+        return self._read(digest).decode(errors="replace")
+
     def _parse(self, digest: Digest, shape: TypeAdapter[Parsed]) -> Parsed:
-        content = self._blobs.read(digest, self._limit)
         try:
-            return shape.validate_json(content)
+            return shape.validate_json(self._read(digest))
         except ValidationError as error:
             raise CorruptModelError(f"blob {digest} is invalid: {reason_of(error)}") from None
+
+    def _read(self, digest: Digest) -> bytes:
+        self.files.append(version_of(self._blobs.require(digest)))
+        content = self._blobs.read(digest, self._left)
+        if len(content) > self._left:
+            raise CorruptModelError(
+                f"blob {digest} is too large: a model's config, texts and parameters may take {self._limit} bytes"
+            )
+        self._left -= len(content)
+        return content

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from remuda.logs import get_logger
 from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError, reason_of
+from store.file_versions import FileVersion, version_of
 from store.layout.blobs import sync_folder
 from store.layout.digests import Digest, parse_digest
 from store.layout.names import Name, canonicalise
@@ -91,8 +92,12 @@ class Installed:
     manifest: Manifest
     digest: Digest
     """SHA-256 of the file. It identifies the model."""
-    modified_at_ns: int
-    """Unix time in nanoseconds."""
+    file: FileVersion
+
+    @property
+    def modified_at_ns(self) -> int:
+        """Unix time in nanoseconds."""
+        return self.file.mtime_ns
 
 
 class Manifests:
@@ -140,15 +145,16 @@ class Manifests:
         return os.path.lexists(canonicalise(name, self.names()).manifest_path(self.folder))
 
     def _read(self, name: Name) -> Installed:
+        path = name.manifest_path(self.folder)
         try:
-            with open_regular(name.manifest_path(self.folder), self.folder) as file:
-                status = os.fstat(file.fileno())
+            with open_regular(path, self.folder) as file:
+                version = version_of(path, file.fileno())
                 content = file.read(self._limit + 1)
         except (FileNotFoundError, NotADirectoryError, IrregularFileError):
             raise ModelNotFoundError(name.shortest) from None
         if len(content) > self._limit:
             raise CorruptModelError(f"the manifest of {name.shortest} is larger than {self._limit} bytes")
-        return Installed(name, _parse(content, name), Digest(hashlib.sha256(content).hexdigest()), status.st_mtime_ns)
+        return Installed(name, _parse(content, name), Digest(hashlib.sha256(content).hexdigest()), version)
 
     def write(self, name: Name, manifest: Manifest) -> None:
         """Installs `manifest` under `name`, atomically replacing an earlier one."""

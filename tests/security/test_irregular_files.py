@@ -56,31 +56,33 @@ def install(folder: OllamaFolder) -> dict[str, Path]:
 
 @PLANTS
 @pytest.mark.parametrize("kind", ["weights", "system"])
-def test_a_blob_that_is_no_file_of_its_folder_is_missing(
+async def test_a_blob_that_is_no_file_of_its_folder_is_missing(
     folder: OllamaFolder, library: Library, tmp_path: Path, plant: Plant, kind: str
 ) -> None:
     path = install(folder)[kind]
     plant(path, tmp_path / "outside")
     with pytest.raises(CorruptModelError, match="is missing"):
-        library.resolve("x")
+        await library.resolve("x")
 
 
 @PLANTS
-def test_a_manifest_that_is_no_file_of_its_folder_is_not_found_and_not_listed(
+async def test_a_manifest_that_is_no_file_of_its_folder_is_not_found_and_not_listed(
     folder: OllamaFolder, library: Library, tmp_path: Path, plant: Plant
 ) -> None:
     install(folder)
     path = folder.root / "manifests" / NAME
     plant(path, tmp_path / "outside")
     with pytest.raises(ModelNotFoundError):
-        library.resolve("x")
-    assert library.summaries() == []
+        await library.resolve("x")
+    assert await library.summaries() == []
 
 
-def test_folders_that_lie_on_another_disk_may_be_links(folder: OllamaFolder, library: Library, tmp_path: Path) -> None:
+async def test_folders_that_lie_on_another_disk_may_be_links(
+    folder: OllamaFolder, library: Library, tmp_path: Path
+) -> None:
     install(folder)
     for name in ("blobs", "manifests"):
         (folder.root / name).rename(tmp_path / name)
         (folder.root / name).symlink_to(tmp_path / name)
-    assert [model.name for model in library.summaries()] == ["x:latest"]
-    assert library.resolve("x").model_path
+    assert [model.name for model in await library.summaries()] == ["x:latest"]
+    assert (await library.resolve("x")).model_path

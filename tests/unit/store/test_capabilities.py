@@ -5,7 +5,8 @@ import pytest
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
 from store.details import human_number
-from store.gguf.header import Gguf, Value
+from store.gguf.header import Gguf
+from store.gguf.metadata import Value
 from store.template_choice import TemplateSources, go_skills, jinja_skills, prefers_go
 
 GO_PLAIN = "{{ .System }}{{ .Prompt }}"

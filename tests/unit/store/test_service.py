@@ -22,8 +22,10 @@ from remuda.v1 import store_pb2_grpc
 from store.embedded import import_embedded
 from store.library import Library
 from store.service import StoreService
+from store.shared_answer import SharedAnswer
 from store.trial.trials import Trials
 
+CROWD = 32
 PARAMS = {"temperature": 0.7, "num_ctx": 4096, "stop": ["<|im_end|>", 'say "x"'], "use_mmap": True}
 TEMPLATE = "{{ if .System }}{{ .System }}{{ end }}\n{{ .Prompt }}"
 
@@ -47,16 +49,20 @@ def folder(tmp_path: Path) -> OllamaFolder:
 @pytest.fixture
 def settings(folder: OllamaFolder, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("OLLAMA_MODELS", str(folder.root))
+    monkeypatch.setenv("REMUDA_WATCH_INTERVAL", "10ms")
     return Settings()
 
 
 @pytest.fixture
 async def store(settings: Settings, tmp_path: Path) -> AsyncIterator[store_pb2_grpc.StoreAsyncStub]:
     target = Endpoints(tmp_path).store
-    service = StoreService(Library(settings), Trials(settings))
+    library = Library(settings)
+    service = StoreService(library, Trials(settings))
+    looking = asyncio.create_task(library.changes.run())
     server = await start_server(target, lambda server: store_pb2_grpc.add_StoreServicer_to_server(service, server))
     async with open_channel(target) as channel:
         yield store_pb2_grpc.StoreStub(channel)
+    looking.cancel()
     await server.stop(None)
 
 
@@ -198,38 +204,89 @@ async def test_a_replaced_file_is_read_anew(store: store_pb2_grpc.StoreAsyncStub
     assert (await refusal(store, "tiny:8b"))[0] is grpc.StatusCode.FAILED_PRECONDITION
 
 
+async def test_a_crowd_that_lists_the_models_gets_one_answer(
+    store: store_pb2_grpc.StoreAsyncStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, listed = 0, 0
+    all_have_asked = asyncio.Event()
+    get, summaries = SharedAnswer[pb.ListReply].get, Library.summaries
+
+    async def counting_get(answer: SharedAnswer[pb.ListReply]) -> pb.ListReply:
+        nonlocal asked
+        asked += 1
+        if asked == CROWD:
+            all_have_asked.set()
+        return await get(answer)
+
+    async def counting_summaries(library: Library) -> list[pb.ModelSummary]:
+        nonlocal listed
+        listed += 1
+        await all_have_asked.wait()
+        return await summaries(library)
+
+    monkeypatch.setattr(SharedAnswer, "get", counting_get)
+    monkeypatch.setattr(Library, "summaries", counting_summaries)
+    replies = await asyncio.gather(*(store.List(pb.ListRequest()) for _ in range(CROWD)))
+    assert {reply.models[0].name for reply in replies} == {"Tiny:8B"}
+    assert listed <= 2  # the listing that ran while they asked, and the next one
+
+
+async def test_a_bundle_is_watched_until_one_of_its_files_changes(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder
+) -> None:
+    watch = store.Watch(pb.WatchModelsRequest())
+    assert await anext(aiter(watch)) == pb.ModelsChanged()
+    for path in (
+        folder.root / "manifests/registry.ollama.ai/library/Tiny/8B",
+        folder.root / "blobs" / folder.layer("system", b"Be brief.")["digest"].replace(":", "-"),
+    ):
+        bundle = await resolve(store, "Tiny:8B")
+        assert bundle.watched
+        content = path.read_bytes()
+        path.unlink()
+        assert await anext(aiter(watch)) == pb.ModelsChanged(full_names=[bundle.full_name])
+        path.write_bytes(content)
+    watch.cancel()
+
+
+async def test_a_name_in_another_case_is_not_watched(store: store_pb2_grpc.StoreAsyncStub) -> None:
+    assert not (await resolve(store, "tiny:8b")).watched
+
+
 async def test_many_calls_at_once_agree(store: store_pb2_grpc.StoreAsyncStub) -> None:
     bundles = await asyncio.gather(*(resolve(store, "Tiny:8B") for _ in range(32)))
     assert len({bundle.SerializeToString(deterministic=True) for bundle in bundles}) == 1
 
 
-def test_the_embedded_model_is_imported_once(settings: Settings, tmp_path: Path) -> None:
+async def test_the_embedded_model_is_imported_once(settings: Settings, tmp_path: Path) -> None:
     library = Library(settings)
     library.prepare()
     import_embedded(library, str(write_gguf(tmp_path / "cria.gguf")))
-    bundle = library.resolve("cria")
+    bundle = await library.resolve("cria")
     assert bundle.name == "cria:latest"
     assert bundle.chat_template == pb.ChatTemplate(language=pb.TEMPLATE_LANGUAGE_JINJA, text=JINJA)
     assert bundle.details.parameter_size == "320"
     import_embedded(library, str(write_gguf(tmp_path / "other.gguf", tokens=20)))
-    assert library.resolve("cria").digest == bundle.digest
+    assert (await library.resolve("cria")).digest == bundle.digest
 
 
-def test_the_embedded_model_never_takes_a_users_name(settings: Settings, folder: OllamaFolder, tmp_path: Path) -> None:
+async def test_the_embedded_model_never_takes_a_users_name(
+    settings: Settings, folder: OllamaFolder, tmp_path: Path
+) -> None:
     mine = folder.install("registry.ollama.ai/library/Cria/latest", folder.weights(tokens=3))
     library = Library(settings)
     library.prepare()
     import_embedded(library, str(write_gguf(tmp_path / "cria.gguf")))
-    assert library.resolve("cria").digest == mine
-    assert sorted(model.name for model in library.summaries()) == ["Cria:latest", "Tiny:8B"]
+    assert (await library.resolve("cria")).digest == mine
+    assert sorted(model.name for model in await library.summaries()) == ["Cria:latest", "Tiny:8B"]
 
 
 @pytest.mark.parametrize("source", ["none", "/nowhere/cria.gguf", __file__])
-def test_without_an_embedded_model_the_store_goes_on(settings: Settings, source: str) -> None:
+async def test_without_an_embedded_model_the_store_goes_on(settings: Settings, source: str) -> None:
     library = Library(settings)
     library.prepare()
     import_embedded(library, source)
-    assert [model.name for model in library.summaries()] == ["Tiny:8B"]
+    assert [model.name for model in await library.summaries()] == ["Tiny:8B"]
 
 
 def test_an_unusable_models_folder_ends_the_process_with_one_line(tmp_path: Path) -> None:

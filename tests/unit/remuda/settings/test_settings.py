@@ -119,6 +119,7 @@ def test_no_size_or_time_is_negative_or_not_a_number(monkeypatch: pytest.MonkeyP
         *("gateways", "listen_backlog", "max_gap", "prefill_chunk", "batch_size", "embedding_batch", "max_header"),
         *("max_headers", "max_pipelined", "max_connections", "stall_bytes", "max_bodies"),
         *("max_body", "max_unread", "max_prompts", "max_metadata", "template_processes", "vocabulary_cache"),
+        "gguf_threads",
     ],
 )
 def test_a_count_or_time_without_which_nothing_works_is_never_zero(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -3,6 +3,7 @@
 import struct
 import time
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import gguf
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.ollama_layout import JINJA, write_gguf
 
-from store.gguf.header import Gguf, read_gguf
-from store.gguf.reader import InvalidGgufError
+from store.gguf.header import MAX_PAIRS, MAX_TENSORS, Gguf, read_gguf
+from store.gguf.metadata import MAX_TEXT
+from store.gguf.reader import WINDOW, HeaderReader, InvalidGgufError
 from store.gguf.tensor_types import TENSOR_TYPES
+from store.gguf.vocabulary import MAX_MERGES, MAX_TOKENS
 
 HEADER = struct.Struct("<4sIQQ")
 SOON_S = 1.0
@@ -118,7 +121,19 @@ def test_refuses_what_is_no_supported_gguf(tmp_path: Path, content: bytes, reaso
         (pair("a", 13, bytes(8)), "unknown type"),
         (pair("general.alignment", 4, struct.pack("<I", 0)), "power of two"),
         (pair("general.alignment", 4, struct.pack("<I", 24)), "power of two"),
-        (pair("general.alignment", 8, text("32")), "power of two"),
+        (pair("general.alignment", 8, text("32")), "wrong type"),
+        (pair("general.alignment", 10, struct.pack("<Q", 32)), "wrong type"),
+        (pair("general.architecture", 4, bytes(4)), "wrong type"),
+        (pair("adapter.lora.alpha", 12, bytes(8)), "wrong type"),
+        (pair("", 4, bytes(4)), "empty"),
+        (
+            pair("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, MAX_TOKENS + 1)) + bytes(8 * MAX_TOKENS + 8),
+            "allowed",
+        ),
+        (
+            pair("tokenizer.ggml.merges", 9, struct.pack("<IQ", 8, MAX_MERGES + 1)) + bytes(8 * MAX_MERGES + 8),
+            "allowed",
+        ),
     ],
 )
 def test_refuses_hostile_metadata(tmp_path: Path, body: bytes, reason: str) -> None:
@@ -156,6 +171,78 @@ def test_refuses_every_truncation(tiny: Path, tmp_path: Path) -> None:
         path.write_bytes(content[:length])
         with pytest.raises(InvalidGgufError):
             read_gguf(path)
+
+
+@pytest.fixture
+def strings_read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many strings have been read or skipped, by the method."""
+    counts: Counter[str] = Counter()
+
+    def count_calls(method: str) -> None:
+        original = getattr(HeaderReader, method)
+
+        def counting(self: HeaderReader, *arguments: int) -> object:
+            counts[method] += arguments[0] if len(arguments) > 1 else 1
+            return original(self, *arguments)
+
+        monkeypatch.setattr(HeaderReader, method, counting)
+
+    for method in ("string", "strings", "skip_strings"):
+        count_calls(method)
+    return counts
+
+
+@pytest.mark.parametrize(("pairs", "tensors"), [(MAX_PAIRS + 1, 0), (0, MAX_TENSORS + 1)])
+def test_refuses_too_many_entries_without_reading_one(
+    tmp_path: Path, strings_read: Counter[str], pairs: int, tensors: int
+) -> None:
+    path = make_file(tmp_path, bytes(24 * (pairs + tensors)), pairs=pairs, tensors=tensors)
+    with pytest.raises(InvalidGgufError, match=f"{pairs + tensors} .*allowed"):
+        read_gguf(path)
+    assert not strings_read
+
+
+def test_refuses_too_many_strings_before_they_are_read(
+    tmp_path: Path, strings_read: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.gguf.metadata.MAX_STRINGS", 1000)
+    many = struct.pack("<IQ", 8, 400) + bytes(8 * 400)
+    with pytest.raises(InvalidGgufError, match="more than 1000 strings"):
+        read_gguf(make_file(tmp_path, pair("a", 9, many) + pair("b", 9, many) + pair("c", 9, many), pairs=3))
+    assert strings_read["skip_strings"] == 800
+
+
+@pytest.mark.parametrize(
+    ("key", "most"), [("tokenizer.ggml.tokens", MAX_TOKENS), ("tokenizer.ggml.merges", MAX_MERGES)]
+)
+def test_refuses_a_vocabulary_that_is_too_large_before_it_is_read(
+    tmp_path: Path, strings_read: Counter[str], key: str, most: int
+) -> None:
+    body = pair(key, 9, struct.pack("<IQ", 8, most + 1) + bytes(8 * most + 8))
+    with pytest.raises(InvalidGgufError, match=f"at most {most} are allowed"):
+        read_gguf(make_file(tmp_path, body, pairs=1))
+    assert strings_read == {"string": 1}
+
+
+def test_refuses_more_text_than_it_would_keep(tmp_path: Path) -> None:
+    half = pair("a", 8, text("x" * (MAX_TEXT // 2))) + pair("b", 8, text("x" * (MAX_TEXT // 2)))
+    with pytest.raises(InvalidGgufError, match="a string is too long"):
+        read_gguf(make_file(tmp_path, half, pairs=2))
+
+
+def test_refuses_a_name_that_llama_cpp_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InvalidGgufError, match="64 bytes where at most 63 are allowed"):
+        read_gguf(make_file(tmp_path, tensor("x" * 64, (4,), 0, 0) + bytes(128), tensors=1))
+
+
+@pytest.mark.parametrize("longest", [1, 700, WINDOW - 5])
+def test_strings_that_cross_the_window_are_read_whole(tmp_path: Path, longest: int) -> None:
+    words = [str(number % 10) * (number * 7919 % longest + 1) for number in range(3 * WINDOW // longest % 20000 + 3)]
+    body = pair("words", 9, struct.pack("<IQ", 8, len(words)) + b"".join(map(text, words)))
+    body += pair("last", 4, struct.pack("<I", 7))
+    path = make_file(tmp_path, body, pairs=2)
+    assert read_gguf(path, arrays=True).metadata["words"] == words
+    assert read_gguf(path).integer("last") == 7
 
 
 def is_sound(header: Gguf, size: int) -> bool:

@@ -42,20 +42,20 @@ def blob(layer: Layer) -> str:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_files_are_given_in_their_own_order_wherever_the_manifest_has_them(
+async def test_the_files_are_given_in_their_own_order_wherever_the_manifest_has_them(
     folder: OllamaFolder, library: Library, parts: list[Layer], order: tuple[int, int]
 ) -> None:
     folder.install(NAME, *(parts[place] for place in order))
-    bundle = library.resolve("parts")
+    bundle = await library.resolve("parts")
     assert Path(bundle.model_path).name == blob(parts[0])
     assert [Path(path).name for path in bundle.split_paths] == [blob(parts[1])]
 
 
-def test_a_split_model_is_shown_as_the_whole_that_it_is(
+async def test_a_split_model_is_shown_as_the_whole_that_it_is(
     folder: OllamaFolder, library: Library, parts: list[Layer]
 ) -> None:
     folder.install(NAME, *parts)
-    shown = library.show("parts", verbose=True)
+    shown = await library.show("parts", verbose=True)
     info = json.loads(shown.model_info_json)
     assert info["general.parameter_count"] == 64 + 256
     assert not [key for key in info if key.startswith("split.")]
@@ -64,29 +64,31 @@ def test_a_split_model_is_shown_as_the_whole_that_it_is(
 
 
 @pytest.mark.parametrize("kept", [[0], [1], [0, 0], [1, 1], [0, 1, 1]])
-def test_an_incomplete_model_is_refused(
+async def test_an_incomplete_model_is_refused(
     folder: OllamaFolder, library: Library, parts: list[Layer], kept: list[int]
 ) -> None:
     folder.install(NAME, *(parts[place] for place in kept))
     with pytest.raises(CorruptModelError, match="split into 2 files"):
-        library.resolve("parts")
+        await library.resolve("parts")
 
 
-def test_files_of_two_models_are_not_mixed(
+async def test_files_of_two_models_are_not_mixed(
     folder: OllamaFolder, library: Library, parts: list[Layer], tmp_path: Path
 ) -> None:
     whole = write_gguf(tmp_path / "whole.gguf")
     folder.install(NAME, parts[0], folder.layer("model", whole.read_bytes()))
     with pytest.raises(CorruptModelError, match="split into 2 files"):
-        library.resolve("parts")
+        await library.resolve("parts")
 
 
-def test_a_further_file_that_is_damaged_is_refused(folder: OllamaFolder, library: Library, parts: list[Layer]) -> None:
+async def test_a_further_file_that_is_damaged_is_refused(
+    folder: OllamaFolder, library: Library, parts: list[Layer]
+) -> None:
     folder.install(NAME, *parts)
     path = folder.root / "blobs" / blob(parts[1])
     path.write_bytes(path.read_bytes()[:-64])
     with pytest.raises(CorruptModelError, match="cannot be used"):
-        library.resolve("parts")
+        await library.resolve("parts")
 
 
 @pytest.mark.parametrize("key", ["split.no", "split.count"])

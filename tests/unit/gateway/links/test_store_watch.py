@@ -1,0 +1,147 @@
+"""When the gateway asks the store, and when it answers from memory. Sockets and gRPC are real."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.links import store as module
+from gateway.links.store import StoreLink
+from remuda.endpoints import Endpoints
+from remuda.rpc import open_channel, start_server
+from remuda.settings import Settings
+from remuda.v1 import store_pb2 as pb
+from remuda.v1 import store_pb2_grpc
+
+DEADLINE_S = 20.0
+BREAK = "break"
+Seen = asyncio.Queue[list[str] | None]
+
+
+class WatchedStore(store_pb2_grpc.StoreServicer):
+    """Knows every model but `nobody`, and tells of the changes that the test puts into `changes`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.asking: asyncio.Queue[str] = asyncio.Queue()
+        self.changes: asyncio.Queue[list[str] | str] = asyncio.Queue()
+        self.is_watched = True
+        self.answers: asyncio.Event | None = None
+        """Where it is there, nothing is resolved before it is set."""
+
+    async def Resolve(self, request: pb.ResolveRequest, context: Any) -> pb.Bundle:  # noqa: N802
+        self.asked.append(request.name)
+        self.asking.put_nowait(request.name)
+        if self.answers is not None:
+            await self.answers.wait()
+        if request.name == "nobody":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such model")
+        return pb.Bundle(name=request.name, full_name=f"full/{request.name}", watched=self.is_watched)
+
+    async def Watch(self, request: pb.WatchModelsRequest, context: Any) -> AsyncGenerator[pb.ModelsChanged]:  # noqa: N802
+        yield pb.ModelsChanged()
+        while (names := await self.changes.get()) != BREAK:
+            yield pb.ModelsChanged(full_names=names)
+
+
+@pytest.fixture
+def store() -> WatchedStore:
+    return WatchedStore()
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """The changes that the link has seen; None for the end of its watch."""
+    queue: Seen = asyncio.Queue()
+    forget, end_watch = StoreLink._forget, StoreLink._end_watch
+
+    def seeing(link: StoreLink, names: Any) -> None:
+        forget(link, names)
+        queue.put_nowait(list(names))
+
+    def ending(link: StoreLink) -> None:
+        end_watch(link)
+        queue.put_nowait(None)
+
+    monkeypatch.setattr(StoreLink, "_forget", seeing)
+    monkeypatch.setattr(StoreLink, "_end_watch", ending)
+    return queue
+
+
+@pytest.fixture
+async def link(
+    store: WatchedStore, seen: Seen, private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[StoreLink]:
+    """A link that watches the store."""
+    monkeypatch.setattr(module, "WATCH_PAUSE_S", 0.01)
+    target = Endpoints(private_folder).store
+    server = await start_server(target, lambda server: store_pb2_grpc.add_StoreServicer_to_server(store, server))
+    async with asyncio.timeout(DEADLINE_S), open_channel(target) as channel:
+        link = StoreLink(channel, Settings())
+        watching = asyncio.create_task(link.watch())
+        await seen.get()
+        yield link
+        watching.cancel()
+        await asyncio.wait((watching,))
+    await server.stop(None)
+
+
+async def test_a_model_is_asked_for_once_until_it_changes(link: StoreLink, store: WatchedStore, seen: Seen) -> None:
+    for _ in range(3):
+        assert (await link.resolve("x")).name == "x"
+        await link.resolve("y")
+    assert store.asked == ["x", "y"]
+    store.changes.put_nowait(["full/x"])
+    await seen.get()
+    for _ in range(3):
+        await link.resolve("x")
+        await link.resolve("y")
+    assert store.asked == ["x", "y", "x"]
+
+
+async def test_what_is_not_watched_or_not_there_is_asked_for_each_time(link: StoreLink, store: WatchedStore) -> None:
+    store.is_watched = False
+    for _ in range(2):
+        await link.resolve("x")
+        with pytest.raises(GatewayError, match="not found"):
+            await link.resolve("nobody")
+    assert store.asked == ["x", "nobody"] * 2
+
+
+async def test_an_answer_that_a_change_overtook_is_not_kept(link: StoreLink, store: WatchedStore, seen: Seen) -> None:
+    store.answers = asyncio.Event()
+    question = asyncio.create_task(link.resolve("x"))
+    await store.asking.get()
+    store.changes.put_nowait(["full/x"])
+    await seen.get()
+    store.answers.set()
+    await question
+    await link.resolve("x")
+    await link.resolve("x")
+    assert store.asked == ["x", "x"]
+
+
+async def test_without_a_watch_the_store_is_asked_each_time(
+    link: StoreLink, store: WatchedStore, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await link.resolve("x")
+    monkeypatch.setattr(module, "WATCH_PAUSE_S", DEADLINE_S)
+    store.changes.put_nowait(BREAK)
+    assert await seen.get() is None
+    for _ in range(2):
+        await link.resolve("x")
+    assert store.asked == ["x"] * 3
+
+
+async def test_a_new_watch_begins_with_nothing(link: StoreLink, store: WatchedStore, seen: Seen) -> None:
+    await link.resolve("x")
+    store.changes.put_nowait(BREAK)
+    assert [await seen.get(), await seen.get()] == [None, []]
+    for _ in range(3):
+        await link.resolve("x")
+    assert store.asked == ["x", "x"]
