@@ -16,6 +16,7 @@ from gateway.http.connection_limits import bounded_protocol
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
 from gateway.links.token_stream import TokenStream
+from gateway.links.works import Works
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
 from gateway.prompt.tokenizer import Tokenizers
@@ -23,6 +24,7 @@ from remuda.durations import seconds
 from remuda.endpoints import LISTEN_VARIABLE, Endpoints
 from remuda.rpc import open_channel, start_server
 from remuda.settings import Settings
+from remuda.v1 import serving_pb2_grpc
 
 STOP_SHARE = 0.25
 """Part of the stop time-out in which open requests may finish. Gateways have half of it, closing included."""
@@ -30,16 +32,21 @@ STOP_SHARE = 0.25
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Services]:
-    """Opens and closes all that the surfaces call."""
+    """Opens and closes all that the surfaces call, and this gateway's own gRPC server."""
     tokens = TokenStream(endpoints.tokens(index))
+    works = Works(endpoints.gateway(index), settings.inline_work)
     renderer = TemplateRenderer(settings)
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
-        scheduler, store = SchedulerLink(scheduler_channel, tokens, settings), StoreLink(store_channel, settings)
+        scheduler = SchedulerLink(scheduler_channel, tokens, works, settings)
+        store = StoreLink(store_channel, settings)
         tokenizers, options = Tokenizers(settings), OptionsResolver(scheduler, settings)
         prompts = PromptBuilder(renderer, tokenizers)
         tokens.open()
         renderer.start()
         watcher = asyncio.create_task(scheduler.watch())
+        server = await start_server(
+            endpoints.gateway(index), lambda server: serving_pb2_grpc.add_WorksServicer_to_server(works, server)
+        )
         try:
             yield Services(
                 store=store,
@@ -48,6 +55,7 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
                 embeddings=Embeddings(store, scheduler, tokenizers, options, settings),
             )
         finally:
+            await server.stop(None)
             watcher.cancel()
             await asyncio.wait((watcher,))
             await renderer.close()
@@ -60,11 +68,7 @@ async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> No
     listener = _listener()
     async with open_services(settings, endpoints, index) as services:
         server = uvicorn.Server(_server_config(services, settings))
-        health = await start_server(endpoints.gateway(index), lambda _: None)
-        try:
-            await _serve_until(stop, server, listener)
-        finally:
-            await health.stop(None)
+        await _serve_until(stop, server, listener)
 
 
 def _listener() -> socket.socket:
