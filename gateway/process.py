@@ -20,6 +20,7 @@ from gateway.http.protocol import bounded_protocol
 from gateway.links.scheduler import SchedulerLink
 from gateway.links.store import StoreLink
 from gateway.links.token_stream import TokenStream
+from gateway.links.works import Works
 from gateway.ollama.errors import OLLAMA_ERRORS
 from gateway.prompt.builder import PromptBuilder
 from gateway.prompt.templates.renderer import TemplateRenderer
@@ -28,6 +29,7 @@ from remuda.durations import seconds
 from remuda.endpoints import LISTEN_VARIABLE, Endpoints
 from remuda.rpc import open_channel, start_server
 from remuda.settings import Settings
+from remuda.v1 import serving_pb2_grpc
 
 STOP_SHARE = 0.25
 """Part of the stop time-out in which open requests may finish. Gateways have half of it, closing included."""
@@ -35,19 +37,22 @@ STOP_SHARE = 0.25
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings, endpoints: Endpoints, index: int) -> AsyncGenerator[Services]:
-    """Opens and closes all that the surfaces call."""
+    """Opens and closes all that the surfaces call, and this gateway's own gRPC server."""
     tokens = TokenStream(endpoints.tokens(index))
-    models_templates, requests_templates = (
-        TemplateRenderer.for_models(settings),
-        TemplateRenderer.for_requests(settings),
-    )
+    works = Works(endpoints.gateway(index), settings.inline_work)
+    models_templates = TemplateRenderer.for_models(settings)
+    requests_templates = TemplateRenderer.for_requests(settings)
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
-        scheduler, store = SchedulerLink(scheduler_channel, tokens, settings), StoreLink(store_channel, settings)
+        scheduler = SchedulerLink(scheduler_channel, tokens, works, settings)
+        store = StoreLink(store_channel, settings)
         vocabularies, options = Vocabularies(store, settings), OptionsResolver(scheduler, settings)
         prompts = PromptBuilder(models_templates, requests_templates, vocabularies)
         tokens.open()
         models_templates.start()
         watchers = asyncio.create_task(scheduler.watch()), asyncio.create_task(store.watch())
+        server = await start_server(
+            endpoints.gateway(index), lambda server: serving_pb2_grpc.add_WorksServicer_to_server(works, server)
+        )
         try:
             yield Services(
                 store=store,
@@ -56,6 +61,7 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
                 embeddings=Embeddings(store, scheduler, vocabularies, options, settings),
             )
         finally:
+            await server.stop(None)
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
@@ -68,12 +74,7 @@ async def run_gateway(index: int, settings: Settings, stop: asyncio.Event) -> No
     endpoints = Endpoints.from_environment()
     listener = _listener()
     async with open_services(settings, endpoints, index) as services:
-        server = http_server(create_app(services, settings), settings)
-        health = await start_server(endpoints.gateway(index), lambda _: None)
-        try:
-            await serve_until(stop, server, listener)
-        finally:
-            await health.stop(None)
+        await serve_until(stop, http_server(create_app(services, settings), settings), listener)
 
 
 def _listener() -> socket.socket:

@@ -38,7 +38,7 @@ class Endpoints:
         return f"unix:{self.folder}/host.grpc"
 
     def gateway(self, index: int) -> str:
-        """gRPC target of a gateway (health only)."""
+        """gRPC target of a gateway: health, and the works that it keeps."""
         return f"unix:{self.folder}/gateway-{index}.grpc"
 
     @property

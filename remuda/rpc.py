@@ -31,6 +31,11 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=_OPTIONS)
 
 
+def open_blocking_channel(target: str) -> grpc.Channel:
+    """A channel to another process for threads, which wait for its calls."""
+    return grpc.insecure_channel(target, options=_OPTIONS)
+
+
 async def start_server(target: str, register: Callable[[grpc.aio.Server], None]) -> grpc.aio.Server:
     """Serves on a unix socket (mode 0600) what `register` adds, and `grpc.health.v1` as SERVING."""
     server = grpc.aio.server(options=_OPTIONS)

@@ -22,6 +22,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         num_parallel=settings.num_parallel,
         max_loaded_models=settings.max_loaded_models,
         max_queue=settings.max_queue,
+        queue_bytes=settings.queue_bytes,
         keep_alive_ns=settings.keep_alive_ns,
         load_timeout_ns=settings.load_timeout_ns,
         spread=settings.sched_spread,

@@ -71,7 +71,7 @@ class Core:
 
     def _submit(self, request: Request) -> None:
         state = self.state
-        if state.queues.is_full and not self._runs_at_once(request):
+        if not state.queues.has_room(request) and not self._runs_at_once(request):
             state.reject(request, pb.Rejected.CODE_QUEUE_FULL, notices.QUEUE_FULL)
             return
         state.requests[request.key] = request

@@ -25,6 +25,10 @@ def _of_requests(state: State) -> Iterator[str]:
         yield "the number of waiting requests is wrong"
     if len(waiting) > state.policy.max_queue:
         yield "the queue is longer than its bound"
+    if sum(request.size for request in waiting) != state.queues.bytes:
+        yield "the number of waiting bytes is wrong"
+    if state.queues.bytes > state.policy.queue_bytes:
+        yield "the queue has more bytes than its bound"
     if not len(places) == len(set(places)) == len(state.requests):
         yield "a request is in two places, or in none"
     if any(request.state is not RequestState.WAITING for request in waiting):

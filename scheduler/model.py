@@ -50,14 +50,15 @@ STAYING = frozenset({ReplicaState.LOADING, ReplicaState.READY})
 
 @dataclass(slots=True)
 class Request:
-    """One submission. `work` is opaque; None asks only for the model to be resident."""
+    """One submission. `work` is passed on unread; None asks only for the model to be resident."""
 
     key: RequestKey
     spec: pb.ModelSpec
     keep_alive_ns: int | None
     gateway: str
-    work: bytes | None
+    work: pb.WorkSource | None
     model: ModelKey = field(init=False)
+    size: int = field(init=False)  # bytes of `work` that the scheduler keeps
     state: RequestState = RequestState.WAITING
     replica: int | None = None
     position: int = -1  # in the queue, as last told to the client
@@ -65,6 +66,7 @@ class Request:
 
     def __post_init__(self) -> None:
         self.model = ModelKey.of(self.spec)
+        self.size = 0 if self.work is None else self.work.ByteSize()
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Waiting requests: one queue for each model, first come first served, and one bound for all of them."""
+"""Waiting requests: one queue for each model, first come first served, and bounds for all of them."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -9,12 +9,14 @@ from scheduler.model import ModelKey, Request, RequestKey
 class Queues:
     """The queues of all models. Adding and removing a request takes the same time however many wait."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit`: requests that may wait together (OLLAMA_MAX_QUEUE)."""
+    def __init__(self, limit: int, byte_limit: int) -> None:
+        """How many requests may wait together (OLLAMA_MAX_QUEUE), and with how many bytes (REMUDA_QUEUE_BYTES)."""
         self._limit = limit
+        self._byte_limit = byte_limit
         self._queues: dict[ModelKey, OrderedDict[RequestKey, Request]] = {}
         self._arrivals = 0
         self._waiting = 0
+        self._bytes = 0
 
     def __len__(self) -> int:
         return self._waiting
@@ -23,8 +25,13 @@ class Queues:
         return request.key in self._queues.get(request.model, ())
 
     @property
-    def is_full(self) -> bool:
-        return self._waiting >= self._limit
+    def bytes(self) -> int:
+        """Bytes of the works that wait here. Those that gateways keep count next to nothing."""
+        return self._bytes
+
+    def has_room(self, request: Request) -> bool:
+        """Whether a request may wait."""
+        return self._waiting < self._limit and self._bytes + request.size <= self._byte_limit
 
     @property
     def models(self) -> list[ModelKey]:
@@ -35,6 +42,7 @@ class Queues:
         """Puts a request at the end of its model's queue."""
         self._arrivals += 1
         self._waiting += 1
+        self._bytes += request.size
         request.arrival = self._arrivals
         self._queues.setdefault(request.model, OrderedDict())[request.key] = request
 
@@ -44,6 +52,7 @@ class Queues:
         if queue is None or queue.pop(request.key, None) is None:
             return
         self._waiting -= 1
+        self._bytes -= request.size
         if not queue:
             del self._queues[request.model]
 

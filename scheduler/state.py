@@ -16,6 +16,7 @@ class Policy:
     num_parallel: int  # slots of a replica
     max_loaded_models: int  # 0 = automatic
     max_queue: int
+    queue_bytes: int
     keep_alive_ns: int  # negative = for ever
     load_timeout_ns: int  # without progress; 0 or less = no limit
     spread: bool = False  # every replica takes all GPUs of its host
@@ -30,7 +31,7 @@ class State:
         self.hosts: dict[str, tuple[pb.Device, ...]] = {}
         self.replicas: dict[int, Replica] = {}
         self.requests: dict[RequestKey, Request] = {}
-        self.queues = Queues(policy.max_queue)
+        self.queues = Queues(policy.max_queue, policy.queue_bytes)
         self.now_ns = 0
         self._commands: list[Command] = []
 

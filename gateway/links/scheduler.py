@@ -10,6 +10,7 @@ from gateway.links.attempts import SCHEDULER_AWAY
 from gateway.links.dropped_calls import ask, is_away, persist
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
+from gateway.links.works import Works
 from remuda.devices import is_gpu
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -26,10 +27,11 @@ WATCH_PAUSE_S = 0.5
 class SchedulerLink:
     """Talks to the scheduler over one channel."""
 
-    def __init__(self, channel: grpc.aio.Channel, tokens: TokenStream, settings: Settings) -> None:
+    def __init__(self, channel: grpc.aio.Channel, tokens: TokenStream, works: Works, settings: Settings) -> None:
         self._channel = channel
         self._stub = serving_pb2_grpc.SchedulerStub(channel)
         self._tokens = tokens
+        self._works = works
         self._settings = settings
         self._devices: list[pb.Device] = []
         self._has_devices = asyncio.Event()
@@ -47,9 +49,9 @@ class SchedulerLink:
             model=spec,
             keep_alive=self._keep_alive(keep_alive_ns),
             gateway=self._tokens.endpoint,
-            work=work.SerializeToString(),
         )
-        return Submission(self._channel, self._tokens, self._settings, request, unread_limit)
+        links = self._channel, self._tokens, self._works
+        return Submission(*links, self._settings, request, work.SerializeToString(), unread_limit)
 
     async def load(self, spec: pb.ModelSpec, keep_alive_ns: int | None) -> None:
         """Makes the model resident. Raises GatewayError: BUSY where the queue is full, UNAVAILABLE without a scheduler,

@@ -11,6 +11,7 @@ import grpc.aio
 from gateway.errors import QUEUE_FULL, WORKER_STOPPED, GatewayError, busy, failed, internal, invalid, unavailable
 from gateway.links.attempts import SCHEDULER_AWAY, Attempts, Progress
 from gateway.links.token_stream import Inbox, Item, SubmitBroken, TokenStream, UnreadLimit
+from gateway.links.works import Works
 from remuda.durations import seconds
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
@@ -48,8 +49,11 @@ class Submission:
 
     channel: grpc.aio.Channel
     tokens: TokenStream
+    works: Works
     settings: Settings
     request: pb.SubmitRequest
+    work: bytes
+    """A serialized wire.Work."""
     unread_limit: UnreadLimit | None = None
     """Where a client that does not read may hold up the reader."""
     progress: Progress = field(default_factory=Progress)
@@ -63,13 +67,14 @@ class Submission:
     async def outputs(self) -> AsyncGenerator[Output]:
         """Output as it arrives, the last one with `finished`. Raises GatewayError. Closing the iterator cancels."""
         self.progress.submitted_ns = time.monotonic_ns()
-        with self.tokens.inbox(self.id, self.unread_limit) as inbox:
+        with self.tokens.inbox(self.id, self.unread_limit) as inbox, self.works.given(self.request, self.work):
             attempts = Attempts(self.channel, self.settings, self.request, self.progress, inbox)
             follower = asyncio.create_task(attempts.follow())
             has_ended = False
             try:
                 while not has_ended:
                     if pieces := self._read(await self._take(inbox)):
+                        self._drop_work()
                         output = Output(pieces)
                         yield output
                         has_ended = output.finished is not None
@@ -79,6 +84,12 @@ class Submission:
                 await asyncio.wait((follower,))
                 if may_run and not has_ended and self.progress.running_ns:
                     await attempts.cancel()
+
+    def _drop_work(self) -> None:
+        """Forgets the work once there is output: no other attempt will need it."""
+        if self.work:
+            self.works.drop(self.id)
+            self.work = b""
 
     async def _take(self, inbox: Inbox) -> list[Item]:
         """The next items. Raises GatewayError when the reader's patience is over."""

@@ -84,9 +84,14 @@ class GatewaySettings(LenientSettings):
     max_stop_bytes: Annotated[Positive, Field(validation_alias="REMUDA_MAX_STOP_BYTES")] = 4096
     """Most bytes of a request's or model's stop strings together. Real ones have a few hundred. A worker makes a table
     of those that a reply repeats, 4 ms for the default, while all streams of the replica wait."""
-    max_media: Annotated[int, Field(ge=0, le=60 * MIB), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * MIB
-    """Most bytes of a request's images and sounds; 0 = none are accepted. They pass the scheduler as one message, which
-    holds 64 MB."""
+    max_media: Annotated[int, Field(ge=0, le=GIB), Digits, Field(validation_alias="REMUDA_MAX_MEDIA")] = 48 * MIB
+    """Most bytes of a request's images and sounds; 0 = none are accepted. A gateway keeps them while the request waits,
+    a worker while it runs. The default holds a dozen photographs. A message of protobuf holds 2 GiB."""
+    inline_work: Annotated[int, Field(ge=0, le=32 * MIB), Digits, Field(validation_alias="REMUDA_INLINE_WORK")] = (
+        64 << 10
+    )
+    """Most bytes of a request that waits in the scheduler and travels through it. A larger one (images, prompts of
+    20,000 tokens and more) stays in its gateway until a worker has a slot for it and fetches it. That takes 2 ms."""
     max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = MIB
     """Most bytes of a JSON schema in `format`; 0 = none is accepted. One of half the default takes a third of a second
     to compile."""

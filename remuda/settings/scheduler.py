@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from remuda.durations import NANOSECONDS
-from remuda.settings.types import Digits, Flag, LenientSettings, Nanoseconds, Unsigned
+from remuda.settings.types import MIB, Digits, Flag, LenientSettings, Nanoseconds, Unsigned
 
 
 class SchedulerSettings(LenientSettings):
@@ -13,6 +13,10 @@ class SchedulerSettings(LenientSettings):
 
     max_queue: Annotated[Unsigned, Field(validation_alias="OLLAMA_MAX_QUEUE")] = 512
     """Requests of all models that may wait for a slot or a load. One more is refused with 503."""
+    queue_bytes: Annotated[Unsigned, Field(validation_alias="REMUDA_QUEUE_BYTES")] = 64 * MIB
+    """Bytes of requests that may wait in the scheduler. One that would exceed them is refused with 503, unless a slot
+    is free. Larger requests wait in their gateways and do not count (REMUDA_INLINE_WORK). The default is twice what 512
+    of the largest take. The process needs two bytes of memory for each."""
     num_parallel: Annotated[int, Field(ge=0, le=256), Digits, Field(validation_alias="OLLAMA_NUM_PARALLEL")] = 4
     """Slots of a replica; 0 = 1. llama.cpp has 256 at most. Ollama's default is 1, but continuous batching makes
     further slots nearly free in time, and a small card still holds four contexts."""

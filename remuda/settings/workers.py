@@ -110,6 +110,9 @@ class WorkerSettings(LenientSettings):
     """Bytes of encoded images and sounds that a worker keeps; 0 = none. The default holds some 30 images of a large
     model. A chat sends its images again with every turn, and encoding one takes as long as a thousand tokens or
     more."""
+    fetch_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_FETCH_TIMEOUT")] = 30 * NANOSECONDS["s"]
+    """How long a worker may take to fetch a large request from its gateway (REMUDA_INLINE_WORK). 48 MB take
+    a third of a second on a busy machine. Until then the request keeps its slot."""
     stats_interval_ns: Annotated[Period, Field(validation_alias="REMUDA_STATS_INTERVAL")] = NANOSECONDS["s"]
     """How often workers and hosts report to the scheduler."""
 

@@ -200,12 +200,14 @@ class SubmitRequest(_message.Message):
     """0, then one more for every resubmission after a loss"""
     gateway: _builtins.str
     """ZeroMQ endpoint that receives the token frames"""
-    work: _builtins.bytes
-    """a serialized wire.Work; the scheduler passes it on unread"""
     @_builtins.property
     def model(self) -> Global___ModelSpec: ...
     @_builtins.property
     def keep_alive(self) -> Global___KeepAlive: ...
+    @_builtins.property
+    def work(self) -> Global___WorkSource:
+        """the scheduler passes it on unread"""
+
     def __init__(
         self,
         *,
@@ -214,15 +216,111 @@ class SubmitRequest(_message.Message):
         model: Global___ModelSpec | None = ...,
         keep_alive: Global___KeepAlive | None = ...,
         gateway: _builtins.str = ...,
-        work: _builtins.bytes = ...,
+        work: Global___WorkSource | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["keep_alive", b"keep_alive", "model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keep_alive", b"keep_alive", "model", b"model", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "gateway", b"gateway", "keep_alive", b"keep_alive", "model", b"model", "request_id", b"request_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitRequest: _TypeAlias = SubmitRequest  # noqa: Y015
+
+@_typing.final
+class WorkSource(_message.Message):
+    """Where a worker gets the work of a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INLINE_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    inline: _builtins.bytes
+    """a serialized wire.Work"""
+    @_builtins.property
+    def kept(self) -> Global___KeptWork: ...
+    def __init__(
+        self,
+        *,
+        inline: _builtins.bytes = ...,
+        kept: Global___KeptWork | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inline", b"inline", "kept", b"kept", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inline", b"inline", "kept", b"kept", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["inline", "kept"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___WorkSource: _TypeAlias = WorkSource  # noqa: Y015
+
+@_typing.final
+class KeptWork(_message.Message):
+    """A work that stays in its gateway until a worker fetches it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """gRPC target of the gateway's service Works"""
+    size: _builtins.int
+    """bytes"""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size", b"size", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptWork: _TypeAlias = KeptWork  # noqa: Y015
+
+@_typing.final
+class FetchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.int
+    attempt: _builtins.int
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.int = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchRequest: _TypeAlias = FetchRequest  # noqa: Y015
+
+@_typing.final
+class WorkChunk(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """the next bytes of a serialized wire.Work"""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkChunk: _TypeAlias = WorkChunk  # noqa: Y015
 
 @_typing.final
 class RequestEvent(_message.Message):

@@ -317,3 +317,79 @@ class Scheduler:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class WorksStub:
+    """Served by every gateway, for the workers.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Fetch = channel.unary_stream(
+                '/remuda.v1.Works/Fetch',
+                request_serializer=remuda_dot_v1_dot_serving__pb2.FetchRequest.SerializeToString,
+                response_deserializer=remuda_dot_v1_dot_serving__pb2.WorkChunk.FromString,
+                _registered_method=True)
+
+
+class WorksServicer:
+    """Served by every gateway, for the workers.
+    """
+
+    def Fetch(self, request, context):
+        """The work of a request that this gateway keeps. Error: NOT_FOUND (nobody waits for this attempt any more).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_WorksServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Fetch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Fetch,
+                    request_deserializer=remuda_dot_v1_dot_serving__pb2.FetchRequest.FromString,
+                    response_serializer=remuda_dot_v1_dot_serving__pb2.WorkChunk.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'remuda.v1.Works', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('remuda.v1.Works', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Works:
+    """Served by every gateway, for the workers.
+    """
+
+    @staticmethod
+    def Fetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/remuda.v1.Works/Fetch',
+            remuda_dot_v1_dot_serving__pb2.FetchRequest.SerializeToString,
+            remuda_dot_v1_dot_serving__pb2.WorkChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

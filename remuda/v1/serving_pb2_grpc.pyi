@@ -116,3 +116,34 @@ class SchedulerServicer(metaclass=_abc_1.ABCMeta):
         """The scheduler's state: the present one at once, then one message per change (at most 10 a second)."""
 
 def add_SchedulerServicer_to_server(servicer: SchedulerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class WorksStub:
+    """Served by every gateway, for the workers."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> WorksAsyncStub: ...
+    Fetch: _grpc.UnaryStreamMultiCallable[_serving_pb2.FetchRequest, _serving_pb2.WorkChunk]
+    """The work of a request that this gateway keeps. Error: NOT_FOUND (nobody waits for this attempt any more)."""
+
+@_typing.type_check_only
+class WorksAsyncStub(WorksStub):
+    """Served by every gateway, for the workers."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Fetch: _aio.UnaryStreamMultiCallable[_serving_pb2.FetchRequest, _serving_pb2.WorkChunk]  # type: ignore[assignment]
+    """The work of a request that this gateway keeps. Error: NOT_FOUND (nobody waits for this attempt any more)."""
+
+class WorksServicer(metaclass=_abc_1.ABCMeta):
+    """Served by every gateway, for the workers."""
+
+    @_abc_1.abstractmethod
+    def Fetch(
+        self,
+        request: _serving_pb2.FetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_serving_pb2.WorkChunk], _abc.AsyncIterator[_serving_pb2.WorkChunk]]:
+        """The work of a request that this gateway keeps. Error: NOT_FOUND (nobody waits for this attempt any more)."""
+
+def add_WorksServicer_to_server(servicer: WorksServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

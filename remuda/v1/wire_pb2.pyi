@@ -392,17 +392,17 @@ class Run(_message.Message):
     request_id: _builtins.int
     attempt: _builtins.int
     gateway: _builtins.str
-    work: _builtins.bytes
-    """a Work"""
+    @_builtins.property
+    def work(self) -> _serving_pb2.WorkSource: ...
     def __init__(
         self,
         *,
         request_id: _builtins.int = ...,
         attempt: _builtins.int = ...,
         gateway: _builtins.str = ...,
-        work: _builtins.bytes = ...,
+        work: _serving_pb2.WorkSource | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "gateway", b"gateway", "request_id", b"request_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -434,7 +434,7 @@ Global___Cancel: _TypeAlias = Cancel  # noqa: Y015
 
 @_typing.final
 class Work(_message.Message):
-    """---- gateway -> worker, carried unread by the scheduler ----"""
+    """---- gateway -> worker: inline in Run, carried unread by the scheduler, or fetched from the gateway ----"""
 
     DESCRIPTOR: _descriptor.Descriptor
 

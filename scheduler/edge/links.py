@@ -63,7 +63,7 @@ class Links:
                     request_id=request.key.request_id,
                     attempt=request.key.attempt,
                     gateway=request.gateway,
-                    work=request.work or b"",
+                    work=request.work,
                 )
                 self._to(f"worker:{replica_id}", wire.Downlink(run=run))
             case commands.CancelRun(replica_id, key):

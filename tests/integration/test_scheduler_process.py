@@ -23,6 +23,7 @@ from remuda.v1 import wire_pb2 as wire
 TIMEOUT_S = 10
 CPU = pb.DeviceId(kind=pb.DEVICE_KIND_CPU)
 PLACEMENT = pb.Placement(host="h", devices=[CPU])
+WORK = pb.WorkSource(kept=pb.KeptWork(target="unix:/g", size=9))
 SPEC = pb.ModelSpec(name="m", model_path="/m", options=pb.LoadOptions(num_ctx=64, num_gpu=-1))
 
 
@@ -65,7 +66,7 @@ class Scheduler:
         return self._peers[-1]
 
     def submit(self, request: int) -> "grpc.aio.UnaryStreamCall[pb.SubmitRequest, pb.RequestEvent]":
-        message = pb.SubmitRequest(request_id=request, model=SPEC, gateway="g", work=b"w")
+        message = pb.SubmitRequest(request_id=request, model=SPEC, gateway="g", work=WORK)
         return self.stub.Submit(message, wait_for_ready=True, timeout=TIMEOUT_S)  # pyright: ignore[reportReturnType]
 
     async def host(self) -> Peer:
@@ -125,7 +126,7 @@ async def test_a_request_lives_from_queued_to_finished(scheduler: Scheduler) -> 
     await worker.say(worker_ready=wire.WorkerReady(slots=1, num_ctx=64, model=SPEC, placement=PLACEMENT))
     assert (await next_event(call)).HasField("running")
     run = (await worker.hear()).run
-    assert (run.request_id, run.attempt, run.gateway, run.work) == (5, 0, "g", b"w")
+    assert (run.request_id, run.attempt, run.gateway, run.work) == (5, 0, "g", WORK)
     finished = pb.Finished(reason=pb.FINISH_REASON_STOP, usage=pb.Usage(completion_tokens=3))
     await worker.say(request_finished=wire.RequestFinished(request_id=5, finished=finished))
     assert (await next_event(call)).finished == finished

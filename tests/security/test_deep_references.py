@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, overloaded
 from gateway.generation.request import Generation, Kind
 from gateway.grammar.answer import AnswerGrammars
 from gateway.grammar.depth import MAX_LEVELS, levels_of
 from remuda.settings import Settings
+from remuda.threads import Threads
 
 MANY = 2 * MAX_LEVELS
 
@@ -33,7 +34,9 @@ def chain_of_names(count: int) -> dict[str, Any]:
 
 async def refusal(schema: dict[str, Any]) -> str:
     with pytest.raises(GatewayError) as raised:
-        await AnswerGrammars(Settings()).rules(Generation(Kind.CHAT, "cria", format=schema))
+        await AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded)).rules(
+            Generation(Kind.CHAT, "cria", format=schema)
+        )
     return raised.value.message
 
 
@@ -56,7 +59,9 @@ async def test_long_ways_through_references_are_refused(schema: dict[str, Any]) 
     ids=["tree", "root", "many"],
 )
 async def test_many_references_and_circles_are_taken(schema: dict[str, Any]) -> None:
-    assert await AnswerGrammars(Settings()).rules(Generation(Kind.CHAT, "cria", format=schema))
+    assert await AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded)).rules(
+        Generation(Kind.CHAT, "cria", format=schema)
+    )
 
 
 def test_levels_are_counted_through_references() -> None:

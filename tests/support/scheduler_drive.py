@@ -13,6 +13,7 @@ from scheduler.state import Policy
 SECOND = NANOSECONDS["s"]
 MINUTE = NANOSECONDS["m"]
 CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
+WORK = pb.WorkSource(inline=b"work")
 
 
 def spec_of(model: str, name: str = "", projectors: tuple[str, ...] = (), num_ctx: int = 4096) -> pb.ModelSpec:
@@ -47,13 +48,14 @@ class Drive:
         slots: int = 1,
         models: int = 3,
         queue: int = 512,
+        queue_bytes: int = 1 << 20,
         keep_alive: int = 5 * MINUTE,
         load_timeout: int = 5 * MINUTE,
         hosts: tuple[str, ...] = ("h",),
         first_replica: int = 1,
         replicas: int = 1,
     ) -> None:
-        policy = Policy(slots, models, queue, keep_alive, load_timeout, max_replicas=replicas)
+        policy = Policy(slots, models, queue, queue_bytes, keep_alive, load_timeout, max_replicas=replicas)
         self.core = Core(policy, first_replica)
         self.now = SECOND
         self.slots = slots
@@ -73,10 +75,12 @@ class Drive:
         attempt: int = 0,
         keep_alive: int | None = None,
         only_load: bool = False,
+        work: pb.WorkSource = WORK,
         spec: pb.ModelSpec | None = None,
     ) -> None:
-        key, work = RequestKey(request, attempt), None if only_load else b"work"
-        self.give(events.Submitted(Request(key, spec or spec_of(model), keep_alive, "gateway", work)))
+        source = None if only_load else work
+        key = RequestKey(request, attempt)
+        self.give(events.Submitted(Request(key, spec or spec_of(model), keep_alive, "gateway", source)))
 
     def cancel(self, request: int, attempt: int = 0) -> None:
         self.give(events.Cancelled(RequestKey(request, attempt)))

@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
 import httpx
 import psutil
+
+from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import serving_pb2_grpc
 
 REMUDA = Path(sys.executable).with_name("remuda")
 T = TypeVar("T")
@@ -70,6 +74,13 @@ class Server:
             with contextlib.suppress(psutil.NoSuchProcess, IndexError):
                 pids[child.cmdline()[0]] = child.pid
         return pids
+
+    def scheduler_state(self) -> pb.SchedulerState:
+        """What the scheduler tells of itself now."""
+        (store,) = self.run_dir.glob("*/store.grpc")
+        with grpc.insecure_channel(f"unix:{store.with_name('scheduler.grpc')}") as channel:
+            watch = serving_pb2_grpc.SchedulerStub(channel).Watch(pb.WatchRequest(), DEADLINE, wait_for_ready=True)
+            return next(iter(watch))
 
     def generate(self, prompt: str = "Hello!") -> httpx.Response:
         """Asks the embedded model for four tokens, unstreamed."""
@@ -152,6 +163,17 @@ def until(condition: Callable[[], T], seconds: float = DEADLINE) -> T:
             raise AssertionError(f"still {result!r} after {seconds} s")
         time.sleep(0.02)
     return result
+
+
+@contextlib.contextmanager
+def paused(pid: int) -> Generator[None]:
+    """A process that stands still inside the block, which may kill it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def is_alive(pid: int) -> bool:

@@ -19,6 +19,8 @@ HOST = "h"
 CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
 PLACEMENT = pb.Placement(host=HOST, devices=[CPU.id])
 SECOND = 1_000_000_000
+LARGEST = 200
+"""Most bytes of a work. The queue holds about as many bytes as it holds requests of half that size."""
 DONE = pb.Finished(reason=pb.FINISH_REASON_STOP)
 
 
@@ -39,7 +41,13 @@ class World:
     def __init__(self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12, replicas: int = 1) -> None:
         self.random = Random(seed)
         policy = Policy(
-            slots, models, queue, keep_alive_ns=20 * SECOND, load_timeout_ns=60 * SECOND, max_replicas=replicas
+            slots,
+            models,
+            queue,
+            queue_bytes=queue * LARGEST // 2,
+            keep_alive_ns=20 * SECOND,
+            load_timeout_ns=60 * SECOND,
+            max_replicas=replicas,
         )
         self.core = Core(policy)
         self.now = SECOND
@@ -84,7 +92,7 @@ class World:
         self._submitted += 1
         key = RequestKey(self._submitted, 0)
         keep_alive = self.random.choice((None, None, None, 0, -1, SECOND))
-        work = None if self.random.random() < 0.05 else b""
+        work = None if self.random.random() < 0.05 else pb.WorkSource(inline=bytes(self.random.randrange(LARGEST)))
         self.open[key] = self.events
         self.give(events.Submitted(Request(key, self.random.choice(self._specs), keep_alive, "g", work)))
 

@@ -10,20 +10,30 @@ from workers.engine.embedding import EmbeddingJob
 from workers.engine.media import Segment
 from workers.engine.runner import Runner
 from workers.engine.sampling.params import SamplingParams
-from workers.engine.sequence import Sequence, SequenceKey
+from workers.engine.sequence import FinishReason, Sequence, SequenceKey
 
 
-def request_of(run: wire.Run) -> Sequence | EmbeddingJob:
-    """Makes the engine's request. A Work that does not parse becomes a sequence with an empty prompt, which the engine
-    refuses."""
+def request_of(run: wire.Run, serialized: bytes) -> Sequence | EmbeddingJob:
+    """Makes the engine's request of a serialized Work. One that does not parse becomes a sequence with an empty prompt,
+    which the engine refuses."""
     try:
-        work = wire.Work.FromString(run.work)
+        work = wire.Work.FromString(serialized)
     except DecodeError:
         work = wire.Work()
-    key = SequenceKey(run.request_id, run.attempt)
     if work.HasField("embed"):
-        return EmbeddingJob(key, run.gateway, [list(entry.tokens) for entry in work.embed.inputs])
-    return sequence_of(key, run.gateway, work)
+        return EmbeddingJob(key_of(run), run.gateway, [list(entry.tokens) for entry in work.embed.inputs])
+    return sequence_of(key_of(run), run.gateway, work)
+
+
+def ended_request(run: wire.Run, reason: FinishReason, error: str = "") -> Sequence:
+    """Makes a request that has ended before it began. The engine reports it at its next step."""
+    sequence = sequence_of(key_of(run), run.gateway, wire.Work())
+    sequence.end(reason, error)
+    return sequence
+
+
+def key_of(message: wire.Run | wire.Cancel | pb.FetchRequest) -> SequenceKey:
+    return SequenceKey(message.request_id, message.attempt)
 
 
 def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
@@ -52,7 +62,7 @@ def sampling_of(sampling: wire.Sampling) -> SamplingParams:
     return SamplingParams(**{field.name: getattr(sampling, field.name) for field in fields(SamplingParams)})
 
 
-def stats_of(runner: Runner) -> pb.WorkerStats:
-    """The load of now, and all counters."""
-    load = {"slots_busy": runner.slots_busy, "waiting": runner.waiting, "cells_used": runner.cells_used}
+def stats_of(runner: Runner, fetching: int) -> pb.WorkerStats:
+    """The load of now, and all counters. Requests that are being fetched wait."""
+    load = {"slots_busy": runner.slots_busy, "waiting": runner.waiting + fetching, "cells_used": runner.cells_used}
     return pb.WorkerStats(**load, **asdict(runner.counters))

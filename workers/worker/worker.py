@@ -18,10 +18,11 @@ from workers.engine.llama import LoadError
 from workers.engine.log import EngineLog
 from workers.engine.model import Model
 from workers.engine.runner import Output, Runner
-from workers.engine.sequence import Sequence, SequenceKey
+from workers.engine.sequence import Sequence
+from workers.worker.fetches import Fetches
 from workers.worker.loading import Loader
 from workers.worker.outbox import Outbox, finished
-from workers.worker.translate import request_of, stats_of
+from workers.worker.translate import key_of, request_of, stats_of
 
 log = get_logger()
 
@@ -41,6 +42,10 @@ class Worker:
         self._scheduler.linger = 1000  # milliseconds: the message about a failed load must leave
         self._scheduler.connect(Endpoints.from_environment().uplink)
         self._context = context
+        self._fetches = Fetches(context, start.slots, seconds(settings.fetch_timeout_ns))
+        self._poller = zmq.Poller()
+        self._poller.register(self._scheduler, zmq.POLLIN)
+        self._poller.register(self._fetches.done, zmq.POLLIN)
         self._engine_log = EngineLog(verbose=settings.debug > 0)
         self._next_stats = 0.0
 
@@ -60,7 +65,7 @@ class Worker:
         while True:
             self._receive(blocking=not self._runner.busy)
             if not self._runner.step():
-                self._scheduler.poll(IDLE_POLL_MS)
+                self._poller.poll(IDLE_POLL_MS)
 
     # ---- loading ----
 
@@ -87,6 +92,7 @@ class Worker:
 
     def _say_ready(self) -> None:
         memory = self._engine_log.memory()
+        alive = [*self._fetches.alive(), *self._runner.alive()]
         ready = wire.WorkerReady(
             slots=self._start.slots,
             num_ctx=self._start.model.options.num_ctx,
@@ -94,7 +100,7 @@ class Worker:
             size_vram=memory.vram,
             model=self._start.model,
             placement=self._start.placement,
-            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in self._runner.alive()],
+            active=[wire.ActiveRequest(request_id=key.request_id, attempt=key.attempt) for key in alive],
         )
         self._send(wire.Uplink(worker_ready=ready))
 
@@ -110,26 +116,37 @@ class Worker:
         self._report()
 
     def _receive(self, *, blocking: bool) -> None:
-        """Handles all messages that have arrived. `blocking` waits for one until the next report is due."""
+        """Handles all messages and fetched works that have arrived. `blocking` waits for one until the next report is
+        due."""
         if blocking:
             self._report()
-            self._scheduler.poll(max(int((self._next_stats - time.monotonic()) * 1000), 1))
+            self._poller.poll(max(int((self._next_stats - time.monotonic()) * 1000), 1))
         while self._scheduler.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # pyright: ignore[reportOperatorIssue]
             try:
                 self._handle(wire.Downlink.FromString(self._scheduler.recv()))
             except DecodeError as error:
                 log.warning("unreadable message dropped", error=str(error))
+        for request in self._fetches.take_done():
+            self._runner.add(request)
 
     def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "run":
-                self._runner.add(request_of(message.run))
+                self._begin(message.run)
             case "cancel":
-                self._runner.cancel(SequenceKey(message.cancel.request_id, message.cancel.attempt))
+                self._fetches.cancel(key_of(message.cancel))
+                self._runner.cancel(key_of(message.cancel))
             case "identify":
                 self._say_ready()
             case other:
                 log.warning("message not for a worker dropped", kind=other)
+
+    def _begin(self, run: wire.Run) -> None:
+        """Gives a request to the engine, or has its work fetched first."""
+        if run.work.HasField("kept"):
+            self._fetches.begin(run)
+        else:
+            self._runner.add(request_of(run, run.work.inline))
 
     def _say_finished(self, request: Sequence | EmbeddingJob) -> None:
         message = wire.RequestFinished(
@@ -142,7 +159,7 @@ class Worker:
         if now < self._next_stats:
             return
         self._next_stats = now + seconds(self._settings.stats_interval_ns)
-        self._send(wire.Uplink(worker_stats=stats_of(self._runner)))
+        self._send(wire.Uplink(worker_stats=stats_of(self._runner, len(self._fetches.alive()))))
 
     def _send(self, message: wire.Uplink) -> None:
         self._scheduler.send(message.SerializeToString())

@@ -1,6 +1,6 @@
 """The life of a request in the scheduler's core."""
 
-from support.scheduler_drive import Drive, spec_of
+from support.scheduler_drive import WORK, Drive, spec_of
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler.notices import QUEUE_FULL
@@ -55,6 +55,53 @@ def test_a_full_queue_refuses_with_the_words_of_ollama() -> None:
     assert drive.told(4) == [f"rejected queue_full: {QUEUE_FULL}"]
     assert QUEUE_FULL == "server busy, please try again.  maximum pending requests exceeded"
     assert len(drive.core.state.queues) == 2
+
+
+def test_a_queue_with_too_many_bytes_refuses_with_the_same_words() -> None:
+    drive = Drive(queue_bytes=2 * WORK.ByteSize())
+    drive.load()
+    for request in (1, 2, 3, 4):
+        drive.submit(request)
+    assert drive.told(4) == [f"rejected queue_full: {QUEUE_FULL}"]
+    assert drive.core.state.queues.bytes == 2 * WORK.ByteSize()
+
+
+def test_a_request_that_leaves_the_queue_makes_room_for_its_bytes() -> None:
+    drive = Drive(queue_bytes=2 * WORK.ByteSize())
+    drive.load()
+    for request in (1, 2, 3):
+        drive.submit(request)
+    drive.cancel(2)
+    drive.submit(4)
+    drive.finish(1)
+    drive.submit(5)
+    assert [drive.told(request)[-1] for request in (3, 4, 5)] == ["running", "queued 1", "queued 1"]
+
+
+def test_a_request_too_large_for_the_queue_runs_where_a_slot_is_free() -> None:
+    drive = Drive(queue_bytes=0)
+    drive.load()
+    drive.submit(1)
+    drive.submit(2)
+    assert drive.told(1) == ["running"]
+    assert drive.told(2) == [f"rejected queue_full: {QUEUE_FULL}"]
+
+
+def test_a_model_can_be_loaded_while_the_queue_has_no_room_for_bytes() -> None:
+    drive = Drive(queue_bytes=0)
+    drive.submit(1, only_load=True)
+    drive.ready()
+    assert drive.told(1)[-1] == "running"
+
+
+def test_works_that_their_gateways_keep_take_next_to_no_bytes() -> None:
+    drive = Drive()
+    drive.load()
+    large = pb.WorkSource(kept=pb.KeptWork(target="unix:/g", size=1 << 40))
+    for request in range(1, 102):
+        drive.submit(request, work=large)
+    assert len(drive.core.state.queues) == 100
+    assert drive.core.state.queues.bytes < 100 * 64
 
 
 def test_a_full_queue_does_not_refuse_a_request_that_need_not_wait() -> None:

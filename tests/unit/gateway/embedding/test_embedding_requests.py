@@ -24,7 +24,7 @@ async def world(private_folder: Path) -> AsyncGenerator[World]:
 
 
 def inputs_of(request: pb.SubmitRequest) -> list[list[int]]:
-    return [list(entry.tokens) for entry in wire_pb2.Work.FromString(request.work).embed.inputs]
+    return [list(entry.tokens) for entry in wire_pb2.Work.FromString(request.work.inline).embed.inputs]
 
 
 def send(

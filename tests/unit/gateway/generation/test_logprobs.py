@@ -141,7 +141,7 @@ async def test_the_worker_is_asked_only_for_what_will_be_told(
 ) -> None:
     call = asyncio.create_task(world.client.post("/api/generate", json={"model": "cria", "prompt": "hi"} | asked))
     request = await world.running()
-    work = wire_pb2.Work.FromString(request.work)
+    work = wire_pb2.Work.FromString(request.work.inline)
     world.push(request, "x", finished=STOP)
     await call
     assert (work.logprobs if work.HasField("logprobs") else None) == wanted

@@ -56,14 +56,14 @@ async def test_a_whole_generate_joins_the_pieces_and_returns_the_context(world: 
     world.push(request, "c", finished=STOP)
     reply = (await call).json()
     assert (reply["response"], reply["done_reason"]) == ("abc", "stop")
-    prompt = list(wire_pb2.Work.FromString(request.work).prompt)
+    prompt = list(wire_pb2.Work.FromString(request.work.inline).prompt)
     assert reply["context"][: len(prompt)] == prompt
     assert len(reply["context"]) > len(prompt)
 
 
 async def test_the_context_of_a_reply_continues_the_conversation(world: World) -> None:
-    first = wire_pb2.Work.FromString((await submitted(world, GENERATE)).work).prompt
-    again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": list(first)})).work).prompt
+    first = wire_pb2.Work.FromString((await submitted(world, GENERATE)).work.inline).prompt
+    again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": list(first)})).work.inline).prompt
     assert list(again) == [*first, *first]
 
 
@@ -73,8 +73,8 @@ async def test_a_continued_conversation_begins_once(private_folder: Path, tmp_pa
     bundle.model_path = str(write_scripted_model(tmp_path / "script.gguf", "one"))
     bundle.chat_template.text = "{{ bos_token }}{{ messages[0].content }}"
     async with world_in(private_folder, bundle) as world:
-        first = list(wire_pb2.Work.FromString((await submitted(world, GENERATE)).work).prompt)
-        again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": first})).work).prompt
+        first = list(wire_pb2.Work.FromString((await submitted(world, GENERATE)).work.inline).prompt)
+        again = wire_pb2.Work.FromString((await submitted(world, GENERATE | {"context": first})).work.inline).prompt
     assert first[0] == BOS
     assert list(again) == [*first, *first[1:]]
 
@@ -95,7 +95,7 @@ async def test_a_prompt_of_token_ids_reaches_the_worker_as_it_is(world: World, p
     request = await world.running()
     world.push(request, "", finished=STOP)
     assert (await call).status_code == 200
-    assert list(wire_pb2.Work.FromString(request.work).prompt) == [7, 8, 7]
+    assert list(wire_pb2.Work.FromString(request.work.inline).prompt) == [7, 8, 7]
 
 
 @pytest.mark.parametrize("token", [-1, 2048, 1 << 40])
@@ -128,7 +128,7 @@ async def test_a_whole_reply_tells_all_its_tokens_or_none(world: World) -> None:
 async def test_options_reach_the_worker_by_precedence(world: World) -> None:
     options = {"num_ctx": 1000, "top_k": 3, "seed": 9, "num_predict": 17}
     request = await submitted(world, GENERATE | {"options": options, "keep_alive": "90s", "raw": True})
-    work = wire_pb2.Work.FromString(request.work)
+    work = wire_pb2.Work.FromString(request.work.inline)
     assert (work.sampling.top_k, work.sampling.seed, work.sampling.temperature) == (3, 9, 0.5)
     assert (work.num_predict, list(work.stop), work.num_keep, work.shift) == (17, ["###"], 4, True)
     assert (request.model.options.num_ctx, request.model.options.num_gpu) == (1000, -1)
@@ -141,12 +141,12 @@ async def test_adapters_go_with_the_request_and_a_draft_model_with_the_replica(w
     world.store.bundle.adapter_paths.append("/a.gguf")
     world.store.bundle.draft_path = "/d.gguf"
     request = await submitted(world, GENERATE | {"options": {"draft_num_predict": 3}})
-    work = wire_pb2.Work.FromString(request.work)
+    work = wire_pb2.Work.FromString(request.work.inline)
     assert (list(work.adapter_paths), work.draft_tokens, request.model.draft_path) == (["/a.gguf"], 3, "/d.gguf")
     world.store.bundle.ClearField("adapter_paths")
     other = await submitted(world, GENERATE)
     assert other.model == request.model
-    assert not wire_pb2.Work.FromString(other.work).HasField("draft_tokens")
+    assert not wire_pb2.Work.FromString(other.work.inline).HasField("draft_tokens")
 
 
 async def test_no_keep_alive_leaves_the_replicas_own(world: World) -> None:
@@ -322,7 +322,7 @@ async def test_a_chat_that_does_not_fit_is_refused_but_old_messages_go_first(wor
     old = [{"role": "user", "content": "old words " * 100}, {"role": "user", "content": "new"}]
     call = await post(world, "/api/chat", {**CHAT, "messages": old, "options": options, "stream": False})
     request = await world.running()
-    assert len(wire_pb2.Work.FromString(request.work).prompt) < 64
+    assert len(wire_pb2.Work.FromString(request.work.inline).prompt) < 64
     world.push(request, "", finished=STOP)
     assert (await call).status_code == 200
     reply = await world.client.post("/api/chat", json={**CHAT, "messages": old[:1], "options": options})
@@ -332,7 +332,7 @@ async def test_a_chat_that_does_not_fit_is_refused_but_old_messages_go_first(wor
 
 async def test_a_long_generate_loses_its_middle(world: World) -> None:
     body = {**GENERATE, "prompt": "old words " * 100, "options": {"num_ctx": 64}}
-    assert len(wire_pb2.Work.FromString((await submitted(world, body)).work).prompt) == 64 - (64 - 4) // 2
+    assert len(wire_pb2.Work.FromString((await submitted(world, body)).work.inline).prompt) == 64 - (64 - 4) // 2
 
 
 GO_TEMPLATE = (

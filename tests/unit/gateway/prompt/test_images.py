@@ -46,7 +46,7 @@ async def work_of(world: World, path: str, body: dict[str, Any]) -> wire_pb2.Wor
     world.push(request, "", finished=STOP)
     await call
     world.scheduler.events.put_nowait(FINISHED)
-    return wire_pb2.Work.FromString(request.work)
+    return wire_pb2.Work.FromString(request.work.inline)
 
 
 def shown(work: wire_pb2.Work) -> str:

@@ -39,7 +39,7 @@ async def prompt_of(world: World, path: str, body: dict[str, Any]) -> list[int]:
     world.push(request, "1", finished=STOP)
     assert (await call).status_code == 200
     world.scheduler.events.put_nowait(FINISHED)
-    return list(wire_pb2.Work.FromString(request.work).prompt)
+    return list(wire_pb2.Work.FromString(request.work.inline).prompt)
 
 
 def expected(coder: Path, before: str, after: str) -> list[int]:

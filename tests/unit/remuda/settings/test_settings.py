@@ -90,7 +90,7 @@ def value_of(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Any:
         ("kv_cells", "2147483648", "REMUDA_KV_CELLS"),
         ("batch_size", "2147483648", "REMUDA_BATCH_SIZE"),
         ("listen_backlog", "2147483648", "REMUDA_LISTEN_BACKLOG"),
-        ("max_media", str(64 << 20), "REMUDA_MAX_MEDIA"),
+        ("max_media", str((1 << 30) + 1), "REMUDA_MAX_MEDIA"),
         ("template_memory", "1000", "REMUDA_TEMPLATE_MEMORY"),
         ("log_format", "xml", r"\(auto or console or json\)"),
         ("host", "[::1", "OLLAMA_HOST"),
