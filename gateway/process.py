@@ -53,11 +53,12 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
         server = await start_server(
             endpoints.gateway(index), lambda server: serving_pb2_grpc.add_WorksServicer_to_server(works, server)
         )
+        generations = GenerationPipeline(settings, store, scheduler, prompts, options)
         try:
             yield Services(
                 store=store,
                 scheduler=scheduler,
-                generations=GenerationPipeline(settings, store, scheduler, prompts, options),
+                generations=generations,
                 embeddings=Embeddings(store, scheduler, vocabularies, options, settings),
             )
         finally:
@@ -65,7 +66,8 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
-            await asyncio.gather(models_templates.close(), requests_templates.close(), vocabularies.close())
+            sandboxes = models_templates, requests_templates, vocabularies, generations
+            await asyncio.gather(*(each.close() for each in sandboxes))
             tokens.close()
 
 

@@ -50,7 +50,11 @@ class GenerationPipeline:
             "templates", settings.blocking_threads, settings.request_template_queue, overloaded
         )
         self._schema_threads = Threads("schemas", settings.blocking_threads, settings.blocking_queue, overloaded)
-        self._grammars = AnswerGrammars(settings, self._schema_threads)
+        self._grammars = AnswerGrammars(settings)
+
+    async def close(self) -> None:
+        """Ends the processes of its own."""
+        await self._grammars.close()
 
     async def events(
         self, generation: Generation, connection: ClientConnection, record: RequestRecord

@@ -1,83 +1,82 @@
-"""The rules that a request's `format` or `grammar` sets for the answer, checked before a worker meets them."""
+"""The rules that a request's `format` or `grammar` sets for the answer, made and tried before a worker meets them."""
 
 from typing import Any
 
 import orjson
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
-from gateway.errors import GatewayError, invalid, mistyped
+from gateway.errors import GatewayError, invalid, mistyped, overloaded
 from gateway.generation.request import Generation
-from gateway.grammar.depth import MAX_LEVELS, levels_of
-from gateway.grammar.gbnf import lark_of, without_source
-from gateway.grammar.rules import Rules, grammar_text, json_rules
-from gateway.grammar.schema import closed
+from gateway.grammar.rules import Rules, json_rules
+from remuda.sandbox.pool import OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
-from remuda.threads import Threads
 
-TOO_DEEP = "it is nested too deeply"
-MATCHES_NOTHING = "nothing can match it"
-DEAD_END = "NoExtensionBias"
-"""llguidance's word for a grammar that allows no token."""
+NESTED = "it is nested too deeply"
 
 
 class AnswerGrammars:
-    """Makes rules in threads, and tries each on a vocabulary of single bytes."""
+    """Makes rules in processes of their own."""
 
-    def __init__(self, settings: Settings, threads: Threads) -> None:
-        self._threads = threads
+    def __init__(self, settings: Settings) -> None:
         self._max_schema = settings.max_schema
         self._max_grammar = settings.max_grammar
-        self._bytes = LLTokenizer("byte")
-        self._limits = LLParserLimits(verbose_errors=False)
+        self._pool = SandboxPool(
+            Sandbox(
+                module="gateway.grammar.sandbox",
+                arguments=(settings.schema_memory,),
+                processes=settings.schema_processes,
+                waiting=settings.schema_queue,
+                timeout_ns=settings.schema_timeout_ns,
+                start_timeout_ns=settings.start_timeout_ns,
+            )
+        )
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        await self._pool.close()
 
     async def rules(self, generation: Generation) -> Rules | None:
         """The rules of the answer; None where anything goes.
 
         Raises GatewayError: INVALID for a schema or grammar that cannot be followed, MISTYPED for a `format` of an
-        unknown form.
+        unknown form, BUSY where too many wait.
         """
         if generation.grammar:
-            return await self._threads.run(self._from_gbnf, generation.grammar)
+            return await self._from_gbnf(generation.grammar)
         if not wants_format(generation.format):
             return None
         if generation.format == "json":
             return json_rules({"type": "object"})
-        return await self._threads.run(self._from_schema, generation.format)
+        return await self._from_schema(generation.format)
 
-    def _from_schema(self, schema: dict[str, Any]) -> Rules:
+    async def _from_schema(self, schema: dict[str, Any]) -> Rules:
         try:
-            if len(orjson.dumps(schema)) > self._max_schema:
-                raise _bad_schema(f"it has more than {self._max_schema} bytes")
-            if levels_of(schema) > MAX_LEVELS:
-                raise _bad_schema(TOO_DEEP)
-            rules = json_rules(closed(schema))
-            reason = self._fault(rules)
-        except (RecursionError, orjson.JSONEncodeError):
-            raise _bad_schema(TOO_DEEP) from None
-        if reason:
-            raise _bad_schema(reason)
-        return rules
+            question = orjson.dumps({"schema": schema})
+        except orjson.JSONEncodeError:
+            raise _bad_schema(NESTED) from None
+        if len(question) - len(b'{"schema":}') > self._max_schema:
+            raise _bad_schema(f"it has more than {self._max_schema} bytes")
+        answer = await self._ask(question)
+        if "error" in answer:
+            raise _bad_schema(answer["error"])
+        return answer["rules"]
 
-    def _from_gbnf(self, grammar: str) -> Rules:
+    async def _from_gbnf(self, grammar: str) -> Rules:
         if len(grammar.encode()) > self._max_grammar:
             raise _bad_grammar(f"it has more than {self._max_grammar} bytes")
-        try:
-            rules = {"lark_grammar": lark_of(grammar)}
-        except RecursionError:
-            raise _bad_grammar(TOO_DEEP) from None
-        except Exception as error:  # the converter raises all kinds
-            raise _bad_grammar(str(error)) from None
-        if reason := self._fault(rules):
-            raise _bad_grammar(without_source(reason))
-        return rules
+        answer = await self._ask(orjson.dumps({"grammar": grammar}))
+        if "error" in answer:
+            raise _bad_grammar(answer["error"])
+        return answer["rules"]
 
-    def _fault(self, rules: Rules) -> str:
-        """Why no output can follow the rules; empty where some can. Releases the GIL."""
-        matcher = LLMatcher(self._bytes, grammar_text(rules), log_level=0, limits=self._limits)
-        if not matcher.is_error():
-            matcher.compute_bitmask()
-        error = matcher.get_error().partition("\n<")[0].strip()
-        return MATCHES_NOTHING if error == DEAD_END else error
+    async def _ask(self, question: bytes) -> dict[str, Any]:
+        try:
+            return orjson.loads(await self._pool.ask(question))
+        except OverloadedError:
+            raise overloaded() from None
+        except TookTooLongError:
+            return {"error": "it takes too long to compile"}
+        except ProcessDiedError:
+            return {"error": "it takes too much memory to compile"}
 
 
 def _bad_schema(reason: str) -> GatewayError:

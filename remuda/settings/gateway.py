@@ -92,9 +92,17 @@ class GatewaySettings(LenientSettings):
     )
     """Most bytes of a request that waits in the scheduler and travels through it. A larger one (images, prompts of
     20,000 tokens and more) stays in its gateway until a worker has a slot for it and fetches it. That takes 2 ms."""
-    max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = MIB
-    """Most bytes of a JSON schema in `format`; 0 = none is accepted. One of half the default takes a third of a second
-    to compile."""
+    max_schema: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_SCHEMA")] = 128 << 10
+    """Most bytes of a JSON schema in `format`; 0 = none is accepted. Real ones have less than 50,000. A constant as
+    long as the default can hold up its worker's other streams for half a second."""
+    schema_processes: Annotated[Positive, Field(validation_alias="REMUDA_SCHEMA_PROCESSES")] = 2
+    """Most processes of a gateway that try schemas and grammars. Most schemas take a few milliseconds."""
+    schema_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_SCHEMA_QUEUE")] = 256
+    """Schemas and grammars that wait for a process at most."""
+    schema_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_SCHEMA_TIMEOUT")] = 2 * NANOSECONDS["s"]
+    """Time for one schema or grammar. A worker takes as long again."""
+    schema_memory: Annotated[int, Field(ge=GIB // 4), Digits, Field(validation_alias="REMUDA_SCHEMA_MEMORY")] = 2 * GIB
+    """Bytes of address space of a schema process."""
     max_grammar: Annotated[Unsigned, Field(validation_alias="REMUDA_MAX_GRAMMAR")] = 32 << 10
     """Most bytes of a GBNF grammar; 0 = none is accepted. llama.cpp's examples have less than 10,000. The time that a
     hostile one takes to translate grows with the square of its size."""

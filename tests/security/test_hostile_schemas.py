@@ -1,15 +1,15 @@
-"""A schema whose references lead deeper and deeper is refused: following it would overflow a stack."""
+"""Schemas that would overflow a stack, or hold up a process or a worker, are refused."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from gateway.errors import GatewayError, overloaded
+from gateway.errors import GatewayError
 from gateway.generation.request import Generation, Kind
 from gateway.grammar.answer import AnswerGrammars
 from gateway.grammar.depth import MAX_LEVELS, levels_of
 from remuda.settings import Settings
-from remuda.threads import Threads
 
 MANY = 2 * MAX_LEVELS
 
@@ -32,17 +32,23 @@ def chain_of_names(count: int) -> dict[str, Any]:
     return {"$ref": "http://x/0", "$defs": dict(zip(map(str, range(count)), lists, strict=True))}
 
 
-async def refusal(schema: dict[str, Any]) -> str:
+@pytest.fixture
+async def grammars() -> AsyncGenerator[AnswerGrammars]:
+    variables: dict[str, Any] = {"REMUDA_MAX_SCHEMA": str(1 << 20)}
+    grammars = AnswerGrammars(Settings(**variables))
+    yield grammars
+    await grammars.close()
+
+
+async def refusal(grammars: AnswerGrammars, schema: dict[str, Any]) -> str:
     with pytest.raises(GatewayError) as raised:
-        await AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded)).rules(
-            Generation(Kind.CHAT, "cria", format=schema)
-        )
+        await grammars.rules(Generation(Kind.CHAT, "cria", format=schema))
     return raised.value.message
 
 
 @pytest.mark.parametrize("schema", [chain(MANY), chain(MANY, back=True), chain_of_names(MANY)])
-async def test_long_ways_through_references_are_refused(schema: dict[str, Any]) -> None:
-    assert await refusal(schema) == "invalid JSON schema in format: it is nested too deeply"
+async def test_long_ways_through_references_are_refused(grammars: AnswerGrammars, schema: dict[str, Any]) -> None:
+    assert await refusal(grammars, schema) == "invalid JSON schema in format: it is nested too deeply"
 
 
 @pytest.mark.parametrize(
@@ -58,13 +64,27 @@ async def test_long_ways_through_references_are_refused(schema: dict[str, Any]) 
     ],
     ids=["tree", "root", "many"],
 )
-async def test_many_references_and_circles_are_taken(schema: dict[str, Any]) -> None:
-    assert await AnswerGrammars(Settings(), Threads("schemas", 1, 1, overloaded)).rules(
-        Generation(Kind.CHAT, "cria", format=schema)
-    )
+async def test_many_references_and_circles_are_taken(grammars: AnswerGrammars, schema: dict[str, Any]) -> None:
+    assert await grammars.rules(Generation(Kind.CHAT, "cria", format=schema))
 
 
 def test_levels_are_counted_through_references() -> None:
     assert levels_of({"type": "string"}) == 1
     assert levels_of({"items": {"type": "string"}}) == 2
     assert levels_of(chain(10)) == 4 + 2 * 10 + 1
+
+
+PATTERNS = [f".*{chr(97 + number)}{chr(65 + number)}...." for number in range(24)]
+
+
+async def test_patterns_that_take_too_long_to_join_cost_their_request_alone(grammars: AnswerGrammars) -> None:
+    joined = {"allOf": [{"type": "string", "pattern": pattern} for pattern in PATTERNS]}
+    assert await refusal(grammars, joined) == "invalid JSON schema in format: it takes too long to compile"
+    assert await grammars.rules(Generation(Kind.CHAT, "cria", format={"type": "string"}))
+
+
+async def test_lists_may_not_demand_too_many_items(grammars: AnswerGrammars) -> None:
+    schema = {"anyOf": [{"type": "null"}, {"type": "array", "minItems": 2001, "items": {"const": "a"}}]}
+    assert await refusal(grammars, schema) == (
+        "invalid JSON schema in format: it demands more than 2000 items of a list"
+    )
