@@ -23,7 +23,7 @@ from gateway.links.token_stream import TokenStream
 from gateway.links.works import Works
 from gateway.ollama.errors import OLLAMA_ERRORS
 from gateway.prompt.builder import PromptBuilder
-from gateway.prompt.templates.renderer import TemplateRenderer
+from gateway.prompt.templates.renderers import Renderers
 from gateway.prompt.vocabulary.vocabularies import Vocabularies
 from remuda.durations import seconds
 from remuda.endpoints import LISTEN_VARIABLE, Endpoints
@@ -40,15 +40,14 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
     """Opens and closes all that the surfaces call, and this gateway's own gRPC server."""
     tokens = TokenStream(endpoints.tokens(index))
     works = Works(endpoints.gateway(index), settings.inline_work)
-    models_templates = TemplateRenderer.for_models(settings)
-    requests_templates = TemplateRenderer.for_requests(settings)
+    renderers = Renderers(settings)
     async with open_channel(endpoints.scheduler) as scheduler_channel, open_channel(endpoints.store) as store_channel:
         scheduler = SchedulerLink(scheduler_channel, tokens, works, settings)
         store = StoreLink(store_channel, settings)
         vocabularies, options = Vocabularies(store, settings), OptionsResolver(scheduler, settings)
-        prompts = PromptBuilder(models_templates, requests_templates, vocabularies)
+        prompts = PromptBuilder(renderers, vocabularies)
         tokens.open()
-        models_templates.start()
+        renderers.start()
         watchers = asyncio.create_task(scheduler.watch()), asyncio.create_task(store.watch())
         server = await start_server(
             endpoints.gateway(index), lambda server: serving_pb2_grpc.add_WorksServicer_to_server(works, server)
@@ -66,8 +65,7 @@ async def open_services(settings: Settings, endpoints: Endpoints, index: int) ->
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait(watchers)
-            sandboxes = models_templates, requests_templates, vocabularies, generations
-            await asyncio.gather(*(each.close() for each in sandboxes))
+            await asyncio.gather(renderers.close(), vocabularies.close(), generations.close())
             tokens.close()
 
 

@@ -47,7 +47,7 @@ class GoTemplateFormat(ChatFormat):
         syntax = self.syntax
         if not syntax.uses("Messages"):
             return await render_legacy(renderer, syntax, conversation.messages, conversation.think)
-        return await renderer.render(Language.GO, syntax.source, go_variables_of(conversation))
+        return await renderer.render(Language.GO, syntax.source, lambda: go_variables_of(conversation))
 
     def thinking_tags(self) -> Tags | None:
         return self.syntax.thinking_tags()

@@ -24,7 +24,7 @@ class JinjaTemplateFormat(ChatFormat):
         return bundle.chat_template.language == TEMPLATE_LANGUAGE_JINJA
 
     async def render(self, renderer: TemplateRenderer, conversation: Conversation) -> str:
-        return await renderer.render(Language.JINJA, self.template, jinja_variables(conversation))
+        return await renderer.render(Language.JINJA, self.template, lambda: jinja_variables(conversation))
 
     def thinking_tags(self) -> Tags | None:
         return THINK_TAGS if THINK_TAGS.closing in self.template else None

@@ -7,7 +7,7 @@ import orjson
 from gateway.errors import GatewayError, invalid, mistyped, overloaded
 from gateway.generation.request import Generation
 from gateway.grammar.rules import Rules, json_rules
-from remuda.sandbox.pool import OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import NICE, OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 
 NESTED = "it is nested too deeply"
@@ -22,7 +22,9 @@ class AnswerGrammars:
         self._pool = SandboxPool(
             Sandbox(
                 module="gateway.grammar.sandbox",
-                arguments=(settings.schema_memory,),
+                memory=settings.schema_memory,
+                arguments=(),
+                niceness=NICE,
                 processes=settings.schema_processes,
                 waiting=settings.schema_queue,
                 timeout_ns=settings.schema_timeout_ns,

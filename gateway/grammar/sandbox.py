@@ -31,9 +31,8 @@ class _UnusableError(Exception):
 
 
 def main() -> None:
-    """Usage: python -m gateway.grammar.sandbox PARENT_PID MEMORY_BYTES"""
-    parent, memory = map(int, sys.argv[1:])
-    serve("schemas", parent, memory, partial(_answer, LLTokenizer("byte")))
+    """Usage: python -m gateway.grammar.sandbox BOUNDS..."""
+    serve("schemas", sys.argv[1:], partial(_answer, LLTokenizer("byte")))
 
 
 def _answer(vocabulary: LLTokenizer, question: bytes) -> bytes:

@@ -13,7 +13,7 @@ from gateway.prompt.conversation import Conversation, assemble, think_variables
 from gateway.prompt.images import CELLS_PER_IMAGE, TokenPart, divide, images_of, with_marks
 from gateway.prompt.templates.go_syntax import parse_go
 from gateway.prompt.templates.language import Language
-from gateway.prompt.templates.renderer import TemplateRenderer
+from gateway.prompt.templates.renderers import Renderers
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
 from gateway.prompt.vocabulary.tokenizer import TextKind
 from gateway.prompt.vocabulary.vocabularies import Vocabularies
@@ -60,11 +60,8 @@ class ResolvedRequest:
 class PromptBuilder:
     """Renders, tokenises and shortens prompts."""
 
-    def __init__(
-        self, models_templates: TemplateRenderer, requests_templates: TemplateRenderer, vocabularies: Vocabularies
-    ) -> None:
-        self._models_templates = models_templates
-        self._requests_templates = requests_templates
+    def __init__(self, renderers: Renderers, vocabularies: Vocabularies) -> None:
+        self._renderers = renderers
         self.vocabularies = vocabularies
 
     async def build(self, resolved: ResolvedRequest) -> Prompt:
@@ -96,7 +93,7 @@ class PromptBuilder:
         template = generation.template or resolved.bundle.go_template
         if generation.template or parse_go(template).uses("Suffix"):
             variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(resolved.think)}
-            text = await self._renderer(resolved).render(Language.GO, template, variables)
+            text = await self._renderers.of(generation).render(Language.GO, template, lambda: variables)
             return await _tokenized(vocabulary, text, num_ctx)
         if marks is None:
             raise invalid(f"{resolved.bundle.full_name} does not support insert")
@@ -110,11 +107,13 @@ class PromptBuilder:
         return Prompt(vocabulary.tokenizer.detokenize(tokens), tokens, vocabulary)
 
     async def _conversation(self, resolved: ResolvedRequest, vocabulary: Vocabulary) -> Prompt:
-        messages = _messages_of(resolved)
+        renderer = self._renderers.of(resolved.generation)
+        messages = await renderer.prepare(_messages_of, resolved)
         before = await vocabulary.text_of(resolved.generation.context or (), "context")
 
         async def write(some: Sequence[Message]) -> Prompt:
-            text = await self._render(resolved, vocabulary, with_marks(some, at_end=resolved.is_native_chat))
+            marked = await renderer.prepare(with_marks, some, at_end=resolved.is_native_chat)
+            text = await resolved.format.render(renderer, _conversation_of(resolved, vocabulary, marked))
             if before and vocabulary.tokenizer.adds_bos:
                 text = text.removeprefix(vocabulary.tokenizer.bos_text)  # the context begins with one
             return await _tokenized(vocabulary, before + text, resolved.options.num_ctx, images_of(some))
@@ -124,13 +123,10 @@ class PromptBuilder:
             return await write(messages)
         return await drop_oldest(messages, write, lambda prompt: prompt.size < resolved.options.num_ctx)
 
-    async def _render(self, resolved: ResolvedRequest, vocabulary: Vocabulary, messages: Sequence[Message]) -> str:
-        tools, think, tokenizer = resolved.generation.tools, resolved.think, vocabulary.tokenizer
-        conversation = Conversation(messages, tools, think, tokenizer.bos_text, tokenizer.eos_text)
-        return await resolved.format.render(self._renderer(resolved), conversation)
 
-    def _renderer(self, resolved: ResolvedRequest) -> TemplateRenderer:
-        return self._requests_templates if resolved.generation.template else self._models_templates
+def _conversation_of(resolved: ResolvedRequest, vocabulary: Vocabulary, messages: Sequence[Message]) -> Conversation:
+    tokenizer = vocabulary.tokenizer
+    return Conversation(messages, resolved.generation.tools, resolved.think, tokenizer.bos_text, tokenizer.eos_text)
 
 
 async def _tokenized(vocabulary: Vocabulary, text: str, num_ctx: int, images: Sequence[bytes] = ()) -> Prompt:

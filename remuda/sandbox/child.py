@@ -9,7 +9,7 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import setproctitle
@@ -19,9 +19,14 @@ from remuda.process import die_with_parent
 HEADER = struct.Struct(">I")
 
 
-def serve(title: str, parent: int, memory: int, answer: Callable[[bytes], bytes]) -> None:
-    """Serves within `memory` bytes of address space, and no longer than the process `parent` lives."""
+def serve(title: str, arguments: Sequence[str], answer: Callable[..., bytes]) -> None:
+    """Answers within its bounds: the first `arguments` are its parent, its niceness, and its bytes of address space.
+
+    `answer` is called with a question and with the other arguments, as numbers.
+    """
+    parent, niceness, memory, *others = map(int, arguments)
     die_with_parent(parent)
+    os.nice(niceness)
     _close_inherited()
     setproctitle.setproctitle(f"remuda {title}")
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -30,7 +35,7 @@ def serve(title: str, parent: int, memory: int, answer: Callable[[bytes], bytes]
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing that a library prints is taken for an answer
     _send(answers, b"")
     while (question := _receive(questions)) is not None:
-        _send(answers, answer(question))
+        _send(answers, answer(question, *others))
 
 
 def _close_inherited() -> None:

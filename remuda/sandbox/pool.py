@@ -18,6 +18,9 @@ FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_TIME", "TZ", "PYTHONPATH", "PYTHONSAFEPATH")
 """All that a process gets of this one's environment: anybody may have written what it runs."""
 
+NICE = 5
+"""The niceness of what may be a stranger's work: beside it the engine and the gateways get three times the CPU."""
+
 QUICK_DEATH = {"GGML_NO_BACKTRACE": "1"}
 """Where llama.cpp aborts, it starts a debugger for a backtrace, which takes seconds."""
 
@@ -47,8 +50,12 @@ class Sandbox:
     """A kind of process and its bounds."""
 
     module: str
-    """What a process runs. It calls `remuda.sandbox.child.serve`; its first argument is the process to live with."""
+    """What a process runs. It calls `remuda.sandbox.child.serve` with its arguments, which begin with its bounds."""
+    memory: int
+    """Bytes of address space of a process."""
     arguments: tuple[int, ...]
+    niceness: int
+    """How far its processes stand back for others, as in nice(2)."""
     processes: int
     waiting: int
     """Questions that wait for a process at most."""
@@ -171,7 +178,12 @@ class SandboxPool:
     async def _spawn(self) -> Process:
         """A process that is ready, so that its start takes nothing of the question's time."""
         sandbox = self._sandbox
-        command = (sys.executable, "-m", sandbox.module, *map(str, (os.getpid(), *sandbox.arguments)))
+        command = (
+            sys.executable,
+            "-m",
+            sandbox.module,
+            *map(str, (os.getpid(), sandbox.niceness, sandbox.memory, *sandbox.arguments)),
+        )
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=sandbox_environment())
         try:
             async with asyncio.timeout(seconds(sandbox.start_timeout_ns)):

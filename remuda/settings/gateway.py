@@ -122,6 +122,11 @@ class GatewaySettings(LenientSettings):
     """Most processes of a gateway for the templates that requests bring. No model's template waits behind those."""
     request_template_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_QUEUE")] = 8
     """Renderings of requests' own templates that wait at most. Each may take REMUDA_TEMPLATE_TIMEOUT."""
+    long_conversation: Annotated[Unsigned, Field(validation_alias="REMUDA_LONG_CONVERSATION")] = 256 << 10
+    """Characters from which on a conversation is long, with 512 for each message. Long ones are put together in threads
+    and rendered in processes of their own. The default takes 10 ms."""
+    long_template_processes: Annotated[Positive, Field(validation_alias="REMUDA_LONG_TEMPLATE_PROCESSES")] = 1
+    """Most processes of a gateway for the templates of long conversations."""
     template_memory: Annotated[int, Field(ge=GIB // 4), Digits, Field(validation_alias="REMUDA_TEMPLATE_MEMORY")] = GIB
     """Bytes of address space of a template process. The interpreter takes a fifth of the default."""
     template_cache: Annotated[Unsigned, Field(validation_alias="REMUDA_TEMPLATE_CACHE")] = 128

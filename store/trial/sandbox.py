@@ -26,11 +26,10 @@ UNITS = (
 
 
 def main() -> None:
-    """Usage: python -m store.trial.sandbox PARENT_PID MEMORY_BYTES"""
-    parent, memory = map(int, sys.argv[1:])
+    """Usage: python -m store.trial.sandbox BOUNDS..."""
     silence = C.llama_log_callback(_ignore)  # kept here: llama.cpp has only a pointer
     C.llama_log_set(silence, ctypes.c_void_p(0))
-    serve("trial", parent, memory, _answer)
+    serve("trial", sys.argv[1:], _answer)
 
 
 def _ignore(level: int, text: bytes, data: Any) -> None:

@@ -37,7 +37,9 @@ class Trials:
         self._pool = SandboxPool(
             Sandbox(
                 module="store.trial.sandbox",
-                arguments=(settings.trial_memory,),
+                memory=settings.trial_memory,
+                arguments=(),
+                niceness=0,
                 processes=1,
                 waiting=UNBOUNDED,
                 timeout_ns=settings.trial_timeout_ns,

@@ -24,5 +24,5 @@ async def test_variables_that_are_nested_too_deeply_are_refused() -> None:
     for _ in range(DEPTH):
         items = {"items": items}
     with pytest.raises(GatewayError, match="nested too deeply") as caught:
-        await TemplateRenderer.for_models(Settings()).render(Language.JINJA, "{{ tools }}", {"tools": [items]})
+        await TemplateRenderer.for_models(Settings()).render(Language.JINJA, "{{ tools }}", lambda: {"tools": [items]})
     assert caught.value.kind is ErrorKind.INVALID

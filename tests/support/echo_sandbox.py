@@ -18,4 +18,4 @@ def answer(question: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    serve("echo", int(sys.argv[1]), 1 << 30, answer)
+    serve("echo", sys.argv[1:], answer)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.generation.request import Message
 from gateway.prompt.conversation import merged, think_variables
 from gateway.prompt.templates.go_syntax import GoSyntax
 from gateway.prompt.templates.language import Language
-from gateway.prompt.templates.renderer import TemplateRenderer
+from gateway.prompt.templates.renderer import TemplateRenderer, Variables
 
 
 @dataclass(slots=True)
@@ -19,9 +18,9 @@ class Turn:
     prompt: str = ""
     response: str = ""
 
-    def variables(self, think: bool | str | None) -> dict[str, Any]:
+    def variables(self, think: bool | str | None) -> Variables:
         named = {"System": self.system, "Prompt": self.prompt, "Response": self.response}
-        return {**named, **think_variables(think)}
+        return lambda: {**named, **think_variables(think)}
 
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:

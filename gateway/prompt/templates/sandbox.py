@@ -5,7 +5,6 @@ A question is a JSON object {"language", "template", "variables"}, an answer {"t
 
 import sys
 import traceback
-from functools import partial
 from typing import Any
 
 import orjson
@@ -20,12 +19,11 @@ OUT_OF_MEMORY = "it used too much memory"
 
 
 def main() -> None:
-    """Usage: python -m gateway.prompt.templates.sandbox PARENT_PID MEMORY_BYTES CACHE_SIZE"""
-    parent, memory, cache_size = map(int, sys.argv[1:])
-    serve("templates", parent, memory, partial(_answer, cache_size))
+    """Usage: python -m gateway.prompt.templates.sandbox BOUNDS... CACHE_SIZE"""
+    serve("templates", sys.argv[1:], _answer)
 
 
-def _answer(cache_size: int, question: bytes) -> bytes:
+def _answer(question: bytes, cache_size: int) -> bytes:
     return orjson.dumps(_reply(orjson.loads(question), cache_size))
 
 

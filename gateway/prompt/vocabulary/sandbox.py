@@ -27,11 +27,11 @@ Vocabularies = Callable[[tuple[str, ...]], Tokenizer]
 
 
 def main() -> None:
-    """Usage: python -m gateway.prompt.vocabulary.sandbox PARENT_PID MEMORY_BYTES STACK_BYTES CACHE_SIZE"""
-    parent, memory, stack, cache_size = map(int, sys.argv[1:])
+    """Usage: python -m gateway.prompt.vocabulary.sandbox BOUNDS... STACK_BYTES CACHE_SIZE"""
+    *bounds, cache_size = sys.argv[1:]
     silence = C.llama_log_callback(_ignore)  # kept here: llama.cpp has only a pointer
     C.llama_log_set(silence, ctypes.c_void_p(0))
-    serve("tokenizer", parent, memory, partial(_answer, lru_cache(cache_size)(_load), stack))
+    serve("tokenizer", bounds, partial(_answer, lru_cache(int(cache_size))(_load)))
 
 
 def _ignore(level: int, text: bytes, data: Any) -> None:
@@ -42,7 +42,7 @@ def _load(files: tuple[str, ...]) -> Tokenizer:
     return Tokenizer(files[0], files[1:])
 
 
-def _answer(vocabularies: Vocabularies, stack: int, question: bytes) -> bytes:
+def _answer(vocabularies: Vocabularies, question: bytes, stack: int) -> bytes:
     asked = orjson.loads(question)
     longest = max(map(len, asked["texts"]), default=0)
     threading.stack_size(min(LEAST_STACK + longest * STACK_PER_CHARACTER, stack) & -LEAST_STACK)

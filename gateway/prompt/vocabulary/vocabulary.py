@@ -7,7 +7,7 @@ import orjson
 
 from gateway.errors import internal, invalid, overloaded
 from gateway.prompt.vocabulary.tokenizer import TextKind, Tokenizer
-from remuda.sandbox.pool import OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import NICE, OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.threads import Threads
 from remuda.v1 import store_pb2
@@ -29,7 +29,9 @@ class Workshop:
     def of(cls, settings: Settings) -> "Workshop":
         sandbox = Sandbox(
             module="gateway.prompt.vocabulary.sandbox",
-            arguments=(settings.tokenizer_memory, settings.tokenizer_stack, settings.vocabulary_cache),
+            memory=settings.tokenizer_memory,
+            arguments=(settings.tokenizer_stack, settings.vocabulary_cache),
+            niceness=NICE,
             processes=settings.tokenizer_processes,
             waiting=settings.tokenizer_queue,
             timeout_ns=settings.tokenize_timeout_ns,

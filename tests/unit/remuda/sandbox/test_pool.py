@@ -31,7 +31,18 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def pool_of(*, processes: int = 1, waiting: int = 8, timeout_ns: int = 10**10) -> AsyncGenerator[SandboxPool]:
     start_timeout_ns = 30 * NANOSECONDS["s"]
-    pool = SandboxPool(Sandbox("support.echo_sandbox", (), processes, waiting, timeout_ns, start_timeout_ns))
+    pool = SandboxPool(
+        Sandbox(
+            module="support.echo_sandbox",
+            memory=1 << 30,
+            arguments=(),
+            niceness=0,
+            processes=processes,
+            waiting=waiting,
+            timeout_ns=timeout_ns,
+            start_timeout_ns=start_timeout_ns,
+        )
+    )
     yield pool
     await pool.close()
 

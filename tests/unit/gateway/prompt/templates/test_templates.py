@@ -44,11 +44,11 @@ async def renderer() -> AsyncGenerator[TemplateRenderer]:
 
 async def jinja(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
     conversation = Conversation(TALK, (TOOL,), think, "<s>", "</s>")
-    return await renderer.render(Language.JINJA, template, jinja_variables(conversation))
+    return await renderer.render(Language.JINJA, template, lambda: jinja_variables(conversation))
 
 
 async def go(renderer: TemplateRenderer, template: str, think: bool | str | None = None) -> str:
-    return await renderer.render(Language.GO, template, go_variables_of(Conversation(TALK, (TOOL,), think)))
+    return await renderer.render(Language.GO, template, lambda: go_variables_of(Conversation(TALK, (TOOL,), think)))
 
 
 @pytest.mark.parametrize(
