@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fuzz proto bench lock clean
+.PHONY: help setup serve test check fuzz proto bench soak lock clean
 
 help:
 	@echo "make serve   set up if need be and start the server"
@@ -13,6 +13,7 @@ help:
 	@echo "make fuzz    search for harmful inputs (EXAMPLES=2000 of each kind)"
 	@echo "make proto   generate remuda/v1 from proto/"
 	@echo "make bench   benchmark the engine"
+	@echo "make soak    honest clients beside hostile ones (MINUTES=20)"
 	@echo "make lock    resolve the requirements*.lock files again"
 	@echo "make clean   remove .venv and everything generated (the models folder stays)"
 
@@ -39,6 +40,9 @@ proto: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python loadtests/bench.py $(or $(CASE),all) $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m loadtests.soak --minutes $(or $(MINUTES),20)
 
 lock:
 	scripts/lock.sh

@@ -49,6 +49,7 @@ def test_processes_have_titles_that_an_operator_can_read(start: StartServer) -> 
 
     assert set(server.processes()) == {
         "remuda store",
+        "remuda trial",
         "remuda scheduler",
         "remuda host",
         "remuda gateway 0",
