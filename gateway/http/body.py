@@ -5,7 +5,7 @@ import json
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, FailFast, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
@@ -24,9 +24,14 @@ class _FirstError(FailFast):
         return hash(self.fail_fast)
 
 
-GoList: TypeAlias = Annotated[list[Value], _FirstError()]
-GoMap: TypeAlias = Annotated[dict[str, Value], _FirstError()]
+MAX_ENTRIES = 1 << 16
+"""Entries of a list or map of objects. An empty message takes 800 bytes and 5 µs once it is read."""
+
+GoList: TypeAlias = Annotated[list[Value], _FirstError(), Field(max_length=MAX_ENTRIES)]
+GoMap: TypeAlias = Annotated[dict[str, Value], _FirstError(), Field(max_length=MAX_ENTRIES)]
 """A list and a map that end at their first wrong entry: a body may have a million of them, and Go tells the first."""
+GoNumbers: TypeAlias = Annotated[list[int], _FirstError()]
+"""A list of integers, however long."""
 
 LARGE = 64 << 10
 """Bytes from which on a body is parsed in a thread. Small messages of that many bytes take some 10 ms."""
@@ -158,6 +163,8 @@ def _go_type_error(model: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
     path = ".".join(part for part in error["loc"] if isinstance(part, str))
+    if error["type"] == "too_long":
+        return f"{path} may have {MAX_ENTRIES} entries at most"
     target = _TARGETS.get(error["type"], "struct")
     name = getattr(model, "go_type", "") or model.__name__
     field = f"Go struct field {name}.{path} of type {target}" if path else f"Go value of type api.{name}"

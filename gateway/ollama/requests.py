@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from gateway.generation.request import Generation, Kind, Message, ToolCall
-from gateway.http.body import GoList, GoObject
+from gateway.http.body import GoList, GoNumbers, GoObject
 from gateway.http.tools import Tool
 from gateway.ollama.field_types import decode_image, parse_keep_alive, parse_think
 
@@ -82,7 +82,7 @@ class GenerateRequest(InferenceRequest):
     suffix: str = ""
     system: str = ""
     template: str = ""
-    context: GoList[int] | None = None
+    context: GoNumbers | None = None
     raw: bool = False
     return_tokens: bool = False
     images: Images = Field(default_factory=list[bytes])

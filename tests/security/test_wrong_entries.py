@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.errors import GatewayError
-from gateway.http.body import parse_object
+from gateway.http.body import MAX_ENTRIES, parse_object
 from gateway.ollama.requests import ChatRequest, GenerateRequest
 from gateway.openai.chat.request import ChatCompletionRequest
 
@@ -37,3 +37,15 @@ def test_validation_ends_at_the_first_wrong_entry(model: type[BaseModel], field:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 300 * ENTRIES + len(body)
+
+
+@pytest.mark.parametrize("model", [ChatRequest, ChatCompletionRequest])
+def test_a_list_of_objects_has_a_bound(model: type[BaseModel]) -> None:
+    body = b'{"model": "m", "messages": [%b{}]}' % (b"{}," * MAX_ENTRIES)
+    with pytest.raises(GatewayError, match=r"^messages may have 65536 entries at most$"):
+        parse_object(model, body)
+
+
+def test_a_context_may_be_longer_than_a_list_of_objects() -> None:
+    body = b'{"model": "m", "context": [%b1]}' % (b"1," * MAX_ENTRIES)
+    assert len(parse_object(GenerateRequest, body).context or ()) == MAX_ENTRIES + 1
