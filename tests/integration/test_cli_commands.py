@@ -6,6 +6,7 @@ import re
 import select
 import subprocess
 import time
+from dataclasses import dataclass
 
 import pytest
 from support.serving import REMUDA, Server
@@ -94,23 +95,31 @@ def test_a_conversation_at_a_terminal_has_a_system_message_and_an_end(server: Se
         [REMUDA, "run", "cria", "--think=false"], stdin=terminal, stdout=terminal, stderr=terminal, env=environment
     )
     os.close(terminal)
-    read_until(typist, ">>> ")
+    screen = Screen(typist)
+    screen.read_until(">>> ")
     os.write(typist, b"/set system You are Mario.\r")
-    read_until(typist, "Set system message.")
-    read_until(typist, ">>> ")
+    screen.read_until("Set system message.")
+    screen.read_until(">>> ")
     os.write(typist, b"What is the capital of France?\r")
-    read_until(typist, "Paris")
-    read_until(typist, ">>> ")
+    screen.read_until("Paris")
+    screen.read_until(">>> ")
     os.write(typist, b"/bye\r")
     assert process.wait(10) == 0
     os.close(typist)
 
 
-def read_until(terminal: int, text: str, seconds: float = 10) -> str:
-    """Reads a terminal until it shows `text`. Returns all that it has shown."""
-    shown, end = "", time.monotonic() + seconds
-    while text not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, end - time.monotonic()))
-        assert ready, f"no {text!r} in {shown!r}"
-        shown += os.read(terminal, 4096).decode(errors="replace")
-    return shown
+@dataclass
+class Screen:
+    """What a program writes to its terminal."""
+
+    terminal: int
+    unread: str = ""
+
+    def read_until(self, text: str, seconds: float = 10) -> None:
+        """Reads until the terminal shows `text` after what was read before."""
+        end = time.monotonic() + seconds
+        while text not in self.unread:
+            ready, _, _ = select.select([self.terminal], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"no {text!r} in {self.unread!r}"
+            self.unread += os.read(self.terminal, 4096).decode(errors="replace")
+        self.unread = self.unread.partition(text)[2]
