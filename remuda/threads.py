@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
@@ -28,12 +29,13 @@ class Threads:
             raise self._overloaded()
         loop = asyncio.get_running_loop()
         self._open += 1
-        call = self._executor.submit(work, *args, **kwargs)
-        call.add_done_callback(lambda done: self._end(loop, done))
+        kept = [partial(work, *args, **kwargs)]
+        call = self._executor.submit(lambda: kept[0]())
+        call.add_done_callback(lambda _: self._end(loop, kept))
         return await asyncio.wrap_future(call)
 
-    def _end(self, loop: asyncio.AbstractEventLoop, call: "Future[Any]") -> None:
-        del call
+    def _end(self, loop: asyncio.AbstractEventLoop, kept: list[Any]) -> None:
+        kept.clear()  # the executor holds a call that was cancelled until a thread comes to it
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._count_end)
 

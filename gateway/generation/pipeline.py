@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from gateway.errors import overloaded
+from gateway.errors import GatewayError, overloaded
 from gateway.formats.go_template import GoTemplateFormat
 from gateway.formats.registry import chat_format_of
 from gateway.generation import checks
@@ -24,9 +24,12 @@ from gateway.links.submission import Submission
 from gateway.links.token_stream import UnreadLimit
 from gateway.prompt.builder import Prompt, PromptBuilder, ResolvedRequest
 from gateway.prompt.templates.go_syntax import parse_go
+from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.threads import Threads
 from remuda.v1 import store_pb2
+
+log = get_logger()
 
 
 class GenerationPipeline:
@@ -147,10 +150,15 @@ class GenerationPipeline:
                     yield replace(done, tool_calls=calls, context=await self._context(resolved, prompt, reply))
 
     async def _context(self, resolved: ResolvedRequest, prompt: Prompt, reply: ReplyEvents) -> tuple[int, ...] | None:
-        """Prompt and reply as the tokens that a next request may begin with."""
+        """Prompt and reply as the tokens that a next request may begin with; None where they cannot be had. The reply
+        is complete without them."""
         if not resolved.generation.wants_context:
             return None
-        return tuple(await prompt.vocabulary.tokenize(prompt.text + reply.text))
+        try:
+            return tuple(await prompt.vocabulary.tokenize(prompt.text + reply.text, 2 * resolved.options.num_ctx))
+        except GatewayError as error:
+            log.warning("a reply has no context", model=resolved.generation.model, reason=error.message)
+            return None
 
 
 def _immediate(reason: str, record: RequestRecord) -> Done:

@@ -4,10 +4,18 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import GatewayError, invalid, mistyped, overloaded
+from gateway.errors import NOT_STARTED, GatewayError, invalid, mistyped, overloaded, unavailable
 from gateway.generation.request import Generation
 from gateway.grammar.rules import Rules, json_rules
-from remuda.sandbox.pool import NICE, OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import (
+    NICE,
+    DidNotStartError,
+    OverloadedError,
+    ProcessDiedError,
+    Sandbox,
+    SandboxPool,
+    TookTooLongError,
+)
 from remuda.settings import Settings
 
 NESTED = "it is nested too deeply"
@@ -75,10 +83,12 @@ class AnswerGrammars:
             return orjson.loads(await self._pool.ask(question))
         except OverloadedError:
             raise overloaded() from None
+        except DidNotStartError:
+            raise unavailable(NOT_STARTED) from None
         except TookTooLongError:
             return {"error": "it takes too long to compile"}
         except ProcessDiedError:
-            return {"error": "it takes too much memory to compile"}
+            return {"error": f"{NESTED}, or takes too much memory"}
 
 
 def _bad_schema(reason: str) -> GatewayError:

@@ -70,10 +70,7 @@ def divide(text: str, images: Sequence[bytes], most: int) -> tuple[list[TextPart
 
 
 def _placed(content: str, marks: Sequence[str]) -> str:
-    before = ""
-    for mark in marks:
-        if PLACEHOLDER in content:
-            content = content.replace(PLACEHOLDER, mark, 1)
-        else:
-            before += mark
-    return before + content
+    first, *others = content.split(PLACEHOLDER)
+    placed = [mark + text for mark, text in zip(marks, others, strict=False)]
+    unplaced = (PLACEHOLDER + text for text in others[len(placed) :])
+    return "".join((*marks[len(placed) :], first, *placed, *unplaced))

@@ -29,6 +29,8 @@ def serve(title: str, arguments: Sequence[str], answer: Callable[..., bytes]) ->
     os.nice(niceness)
     _close_inherited()
     setproctitle.setproctitle(f"remuda {title}")
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    memory = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")

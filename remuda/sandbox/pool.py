@@ -5,6 +5,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
+from typing import Any, cast
 
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -15,14 +16,18 @@ log = get_logger()
 FAILURES = (asyncio.IncompleteReadError, OSError, RuntimeError)
 """What is raised where a process dies or does not start in time. RuntimeError comes from uvloop."""
 
-INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_TIME", "TZ", "PYTHONPATH", "PYTHONSAFEPATH")
+INHERITED = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_TIME", "TZ"),
+    *("PYTHONPATH", "PYTHONSAFEPATH", "LD_LIBRARY_PATH", "LLAMA_CPP_LIB_PATH"),
+)
 """All that a process gets of this one's environment: anybody may have written what it runs."""
 
 NICE = 5
 """The niceness of what may be a stranger's work: beside it the engine and the gateways get three times the CPU."""
 
-QUICK_DEATH = {"GGML_NO_BACKTRACE": "1"}
-"""Where llama.cpp aborts, it starts a debugger for a backtrace, which takes seconds."""
+GIVEN = {"GGML_NO_BACKTRACE": "1", "CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1"}
+"""Where llama.cpp aborts, it would start a debugger for a backtrace, which takes seconds. On a GPU a process would take
+memory that the scheduler does not know of."""
 
 LAST_MOMENT_S = 0.25
 """How long an answer is still read after its time is up or its reader has left. A crowd may have held up this process,
@@ -35,6 +40,10 @@ class SandboxError(Exception):
 
 class ProcessDiedError(SandboxError):
     """The question killed its process, and a second one."""
+
+
+class DidNotStartError(SandboxError):
+    """No process could be started. The question is not at fault."""
 
 
 class TookTooLongError(SandboxError):
@@ -134,7 +143,9 @@ class SandboxPool:
     async def _turn(self, question: bytes) -> bytes | None:
         try:
             process = await self._take()
-            return None if process is None else await self._exchange(process, question)
+            if process is None:
+                raise DidNotStartError
+            return await self._exchange(process, question)
         finally:
             self._turns.release()
 
@@ -196,7 +207,7 @@ class SandboxPool:
 
 def sandbox_environment() -> dict[str, str]:
     """The environment of a sandbox's process."""
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | QUICK_DEATH
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | GIVEN
 
 
 async def _exchange(process: Process, question: bytes) -> bytes:
@@ -218,3 +229,4 @@ async def _end(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     await process.wait()
+    cast(Any, process)._transport.close()  # else what is left of an answer keeps its pipe open

@@ -99,7 +99,7 @@ class GatewaySettings(LenientSettings):
     """Most processes of a gateway that try schemas and grammars. Most schemas take a few milliseconds."""
     schema_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_SCHEMA_QUEUE")] = 256
     """Schemas and grammars that wait for a process at most."""
-    schema_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_SCHEMA_TIMEOUT")] = 2 * NANOSECONDS["s"]
+    schema_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_SCHEMA_TIMEOUT")] = NANOSECONDS["s"]
     """Time for one schema or grammar. A worker takes as long again."""
     schema_memory: Annotated[int, Field(ge=GIB // 4), Digits, Field(validation_alias="REMUDA_SCHEMA_MEMORY")] = 2 * GIB
     """Bytes of address space of a schema process."""
@@ -120,7 +120,7 @@ class GatewaySettings(LenientSettings):
     """Renderings of models' templates that wait for a process at most. Each takes about a millisecond."""
     request_template_processes: Annotated[Positive, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_PROCESSES")] = 1
     """Most processes of a gateway for the templates that requests bring. No model's template waits behind those."""
-    request_template_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_QUEUE")] = 8
+    request_template_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_REQUEST_TEMPLATE_QUEUE")] = 32
     """Renderings of requests' own templates that wait at most. Each may take REMUDA_TEMPLATE_TIMEOUT."""
     long_conversation: Annotated[Unsigned, Field(validation_alias="REMUDA_LONG_CONVERSATION")] = 256 << 10
     """Characters from which on a conversation is long, with 512 for each message. Long ones are put together in threads

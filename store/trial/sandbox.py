@@ -52,6 +52,8 @@ def _answer(question: bytes) -> bytes:
 def _load(files: Sequence[str]) -> Any:
     params = C.llama_model_default_params()
     params.vocab_only = True
+    no_devices = (ctypes.c_void_p * 1)()  # or else llama.cpp opens each GPU
+    params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
     names = (ctypes.c_char_p * len(files))(*(file.encode() for file in files))
     return C.llama_model_load_from_splits(names, len(files), params)
 

@@ -8,10 +8,9 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.generation.request import Generation, Kind
 from gateway.grammar.answer import AnswerGrammars
-from gateway.grammar.depth import MAX_LEVELS, levels_of
 from remuda.settings import Settings
 
-MANY = 2 * MAX_LEVELS
+MANY = 2000
 
 
 def chain(count: int, *, back: bool = False) -> dict[str, Any]:
@@ -27,8 +26,9 @@ def chain_of_names(count: int) -> dict[str, Any]:
     """The same with names that are no pointers."""
     lists = [
         {"$id": f"http://x/{number}", "type": "array", "items": {"$ref": f"http://x/{number + 1}"}}
-        for number in range(count)
+        for number in range(count - 1)
     ]
+    lists.append({"$id": f"http://x/{count - 1}", "type": "string"})
     return {"$ref": "http://x/0", "$defs": dict(zip(map(str, range(count)), lists, strict=True))}
 
 
@@ -48,7 +48,7 @@ async def refusal(grammars: AnswerGrammars, schema: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("schema", [chain(MANY), chain(MANY, back=True), chain_of_names(MANY)])
 async def test_long_ways_through_references_are_refused(grammars: AnswerGrammars, schema: dict[str, Any]) -> None:
-    assert await refusal(grammars, schema) == "invalid JSON schema in format: it is nested too deeply"
+    assert (await refusal(grammars, schema)).startswith("invalid JSON schema in format: it is nested too deeply")
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,6 @@ async def test_long_ways_through_references_are_refused(grammars: AnswerGrammars
 )
 async def test_many_references_and_circles_are_taken(grammars: AnswerGrammars, schema: dict[str, Any]) -> None:
     assert await grammars.rules(Generation(Kind.CHAT, "cria", format=schema))
-
-
-def test_levels_are_counted_through_references() -> None:
-    assert levels_of({"type": "string"}) == 1
-    assert levels_of({"items": {"type": "string"}}) == 2
-    assert levels_of(chain(10)) == 4 + 2 * 10 + 1
 
 
 PATTERNS = [f".*{chr(97 + number)}{chr(65 + number)}...." for number in range(24)]

@@ -4,8 +4,9 @@ from gateway.formats.thoughts import without_old_thoughts
 from gateway.generation.request import Message
 from gateway.openai.chat.messages import ChatMessage, native_messages
 from gateway.prompt.conversation import merged
+from gateway.prompt.images import with_marks
 
-MANY = 100_000
+MANY = 60_000
 
 
 def test_results_of_many_tools_are_named_by_the_ids_of_their_calls() -> None:
@@ -43,3 +44,15 @@ def test_the_first_thoughts_of_an_earlier_answer_go_with_the_white_space_after_t
     earlier = Message("assistant", "a<think>b</think> \n c<think>d</think>e")
     answer, _ = without_old_thoughts((earlier, Message("user", "go on")))
     assert answer.content == "ac<think>d</think>e"
+
+
+def test_many_marks_of_images_are_placed() -> None:
+    (marked,) = with_marks([Message("user", "[img]" * MANY, images=(b"",) * MANY)], at_end=False)
+    assert marked.content == "".join(f"[img-{number}]" for number in range(MANY))
+
+
+def test_images_without_a_place_come_first_and_places_without_an_image_stay() -> None:
+    (marked,) = with_marks([Message("user", "a[img]b", images=(b"", b""))], at_end=False)
+    assert marked.content == "[img-1]a[img-0]b"
+    (marked,) = with_marks([Message("user", "a[img]b[img]c", images=(b"",))], at_end=False)
+    assert marked.content == "a[img-0]b[img]c"

@@ -5,9 +5,17 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import orjson
 
-from gateway.errors import internal, invalid, overloaded
+from gateway.errors import NOT_STARTED, internal, invalid, overloaded, unavailable
 from gateway.prompt.templates.language import Language
-from remuda.sandbox.pool import NICE, OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import (
+    NICE,
+    DidNotStartError,
+    OverloadedError,
+    ProcessDiedError,
+    Sandbox,
+    SandboxPool,
+    TookTooLongError,
+)
 from remuda.settings import Settings
 from remuda.threads import Threads
 
@@ -89,6 +97,8 @@ class TemplateRenderer:
             return await self._pool.ask(question)
         except OverloadedError:
             raise overloaded() from None
+        except DidNotStartError:
+            raise unavailable(NOT_STARTED) from None
         except TookTooLongError:
             raise internal("template: it took too long to render") from None
         except ProcessDiedError:

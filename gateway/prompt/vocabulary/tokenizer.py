@@ -36,6 +36,8 @@ class Tokenizer:
         vocabulary cannot be read."""
         params = C.llama_model_default_params()
         params.vocab_only = True
+        no_devices = (ctypes.c_void_p * 1)()  # or else llama.cpp opens each GPU
+        params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
         paths = [path, *split_paths]
         names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))
         self._model = C.llama_model_load_from_splits(names, len(paths), params)

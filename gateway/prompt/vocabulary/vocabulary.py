@@ -5,14 +5,24 @@ from dataclasses import dataclass
 
 import orjson
 
-from gateway.errors import internal, invalid, overloaded
+from gateway.errors import NOT_STARTED, internal, invalid, overloaded, unavailable
 from gateway.prompt.vocabulary.tokenizer import TextKind, Tokenizer
-from remuda.sandbox.pool import NICE, OverloadedError, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import (
+    NICE,
+    DidNotStartError,
+    OverloadedError,
+    ProcessDiedError,
+    Sandbox,
+    SandboxPool,
+    TookTooLongError,
+)
 from remuda.settings import Settings
 from remuda.threads import Threads
 from remuda.v1 import store_pb2
 from remuda.v1.store_pb2 import Bundle
 
+TEXT = 16
+"""Characters that a text counts beside its own: to tokenise an empty one takes as long."""
 QUESTION = 1 << 20
 """Characters of a list of texts that are asked for together, about. Then others have their turn."""
 
@@ -64,7 +74,7 @@ class Vocabulary:
         Raises GatewayError: INVALID for a text that the engine's tokenizer cannot bear, BUSY where too many wait.
         """
         texts = [self._ends(text, limit) for text in texts]
-        if sum(map(len, texts)) <= self._inline:
+        if sum(map(_size, texts)) <= self._inline:
             return [self.tokenizer.tokenize(text, kind) for text in texts]
         tokens: list[list[int]] = []
         for some in _groups(texts):
@@ -90,6 +100,8 @@ class Vocabulary:
             answer = orjson.loads(await self._workshop.processes.ask(orjson.dumps(question)))
         except OverloadedError:
             raise overloaded() from None
+        except DidNotStartError:
+            raise unavailable(NOT_STARTED) from None
         except TookTooLongError:
             raise invalid("the prompt takes too long to tokenise") from None
         except ProcessDiedError:
@@ -99,13 +111,17 @@ class Vocabulary:
         return answer["tokens"]
 
 
+def _size(text: str) -> int:
+    return len(text) + TEXT
+
+
 def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """The texts in their order, in groups of about `QUESTION` characters."""
     start, size = 0, 0
     for index, text in enumerate(texts):
-        if index > start and size + len(text) > QUESTION:
+        if index > start and size + _size(text) > QUESTION:
             yield texts[start:index]
             start, size = index, 0
-        size += len(text)
+        size += _size(text)
     if start < len(texts):
         yield texts[start:]

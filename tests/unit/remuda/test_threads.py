@@ -1,7 +1,9 @@
 """Threads for one kind of blocking work."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -46,3 +48,23 @@ async def test_work_that_goes_on_without_its_caller_keeps_its_thread() -> None:
     with pytest.raises(OverloadedError):
         await threads.run(gate.wait)
     gate.set()
+
+
+async def test_nothing_is_kept_for_a_caller_who_has_left() -> None:
+    class Burden:
+        def use(self) -> None:
+            pass
+
+    threads, gate = Threads("test", 1, 1, OverloadedError), threading.Event()
+    first = asyncio.create_task(threads.run(gate.wait))
+    burden = Burden()
+    left = asyncio.create_task(threads.run(burden.use))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.wait((left,))
+    kept = weakref.ref(burden)
+    del burden, left
+    gc.collect()
+    assert kept() is None
+    gate.set()
+    await first

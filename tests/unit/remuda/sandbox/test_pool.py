@@ -11,6 +11,7 @@ from support.echo_sandbox import DIE, HANG
 
 from remuda.durations import NANOSECONDS
 from remuda.sandbox.pool import (
+    DidNotStartError,
     OverloadedError,
     ProcessDiedError,
     Sandbox,
@@ -29,15 +30,16 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def pool_of(*, processes: int = 1, waiting: int = 8, timeout_ns: int = 10**10) -> AsyncGenerator[SandboxPool]:
-    start_timeout_ns = 30 * NANOSECONDS["s"]
+async def pool_of(
+    *, waiting: int = 8, timeout_ns: int = 10**10, start_timeout_ns: int = 30 * NANOSECONDS["s"]
+) -> AsyncGenerator[SandboxPool]:
     pool = SandboxPool(
         Sandbox(
             module="support.echo_sandbox",
             memory=1 << 30,
             arguments=(),
             niceness=0,
-            processes=processes,
+            processes=1,
             waiting=waiting,
             timeout_ns=timeout_ns,
             start_timeout_ns=start_timeout_ns,
@@ -65,6 +67,12 @@ async def test_a_question_that_kills_is_asked_twice_and_the_next_one_is_answered
             await pool.ask(DIE)
         assert await pid_of(pool) != first
         assert not psutil.pid_exists(first)
+
+
+async def test_a_process_that_does_not_start_is_no_fault_of_the_question() -> None:
+    async with pool_of(start_timeout_ns=1) as pool:
+        with pytest.raises(DidNotStartError):
+            await pool.ask(b"?")
 
 
 async def test_a_question_that_hangs_is_ended() -> None:
