@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from gateway.anthropic.routes import anthropic_router
 from gateway.embedding.embeddings import Embeddings
+from gateway.errors import overloaded
 from gateway.generation.pipeline import GenerationPipeline
 from gateway.http.body_budget import BodyBudget, BoundedBodies
 from gateway.http.compression import CompressedBodies
@@ -24,6 +25,7 @@ from gateway.ollama.routes import ollama_router
 from gateway.openai.embeddings import openai_embedding_router
 from gateway.openai.routes import openai_router
 from remuda.settings import Settings
+from remuda.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +50,6 @@ def create_app(services: Services, settings: Settings) -> ASGIApp:
     install_fallbacks(app)
     decompressed = CompressedBodies(app, settings.max_decompressed, OLLAMA_ERRORS)
     guarded = HostCheck(decompressed, settings.address.host, settings.allowed_hosts, OLLAMA_ERRORS)
-    bounded = BoundedBodies(guarded, Pace.of(settings), BodyBudget(settings.max_bodies))
+    threads = Threads("bodies", settings.blocking_threads, settings.blocking_queue, overloaded)
+    bounded = BoundedBodies(guarded, Pace.of(settings), BodyBudget(settings.max_bodies), threads)
     return RequestLog(CrossOrigin(bounded, Origins.of(settings.origins)), OLLAMA_ERRORS)

@@ -1,6 +1,5 @@
 """Request bodies, read as Go's decoder does: any content type, keys in any case, null for the default."""
 
-import asyncio
 import json
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from gateway.errors import invalid, too_large
 from gateway.golang import types as go
-from gateway.http.body_budget import TOO_LARGE, body_memory_of
+from gateway.http.body_budget import TOO_LARGE, body_memory_of, body_threads_of, declared_length
 
 Body = TypeVar("Body", bound=BaseModel)
 Value = TypeVar("Value")
@@ -72,8 +71,7 @@ class GoObject(BaseModel):
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, for which the request reserves memory. Raises GatewayError: TOO_LARGE beyond `limit` bytes,
     TIMED_OUT where it does not arrive, BUSY where the bodies of others take the memory."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared_length(request.scope) > limit:
         raise too_large(TOO_LARGE)
     memory = body_memory_of(request.scope)
     parts: list[bytes] = []
@@ -139,7 +137,8 @@ def _go_syntax_error(text: str, position: int) -> str:
 
 
 async def read_object(model: type[Body], request: Request, limit: int, *, empty: str = MISSING) -> Body:
-    """The body of a request as `model`. Raises GatewayError as `read_body` does, and INVALID with Go's text."""
+    """The body of a request as `model`. Raises GatewayError as `read_body` does, INVALID with Go's text, and BUSY where
+    too many long bodies wait for a thread."""
     body = await read_body(request, limit)
     memory = body_memory_of(request.scope)
 
@@ -147,7 +146,7 @@ async def read_object(model: type[Body], request: Request, limit: int, *, empty:
         memory.grow_by_values(body)
         return parse_object(model, body, empty=empty)
 
-    return parse() if len(body) <= LARGE else await asyncio.to_thread(parse)
+    return parse() if len(body) <= LARGE else await body_threads_of(request.scope).run(parse)
 
 
 def parse_object(model: type[Body], body: bytes, *, empty: str = MISSING) -> Body:

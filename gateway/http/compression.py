@@ -1,6 +1,5 @@
 """Compressed request bodies, which Ollama accepts on a few routes (http-api 1.6)."""
 
-import asyncio
 import io
 import sys
 
@@ -11,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import ErrorKind, GatewayError, invalid
 from gateway.http.body import read_body
-from gateway.http.body_budget import TOO_LARGE, BodyMemory, body_memory_of
+from gateway.http.body_budget import TOO_LARGE, BodyMemory, body_memory_of, body_threads_of
 from gateway.http.dialect import ErrorDialect
 
 if sys.version_info >= (3, 14):
@@ -44,7 +43,7 @@ class CompressedBodies:
         memory = body_memory_of(scope)
         try:
             compressed = await read_body(Request(scope, receive), self._limit)
-            body = await asyncio.to_thread(decompress, compressed, self._limit, memory)
+            body = await body_threads_of(scope).run(decompress, compressed, self._limit, memory)
         except GatewayError as error:
             if error.kind not in _OLLAMA_REFUSES:
                 await self._app(scope, _failing(error), send)

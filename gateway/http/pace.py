@@ -10,6 +10,9 @@ from remuda.durations import seconds
 from remuda.settings import Settings
 
 TOO_SLOW = "the body of the request does not arrive"
+LONGEST = 60
+"""Periods in which a body may arrive at an even pace, half an hour by default: in each, this part of what has arrived
+must follow. So none fills the memory for all bodies and then trickles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class PacedReceive:
         self._receive = receive
         self._pace = pace
         self._is_complete = False
+        self._arrived = 0
+        """Bytes, for which memory is taken."""
         self._left_s = pace.period_s
         """Of the current period."""
         self._due = pace.least
@@ -55,10 +60,12 @@ class PacedReceive:
 
     def _note(self, message: Message, waited_s: float) -> None:
         self._is_complete = not message.get("more_body", False)
+        size = len(message.get("body", b""))
+        self._arrived += size
         self._left_s -= waited_s
-        self._due -= len(message.get("body", b""))
+        self._due -= size
         if self._due <= 0:
-            self._left_s, self._due = self._pace.period_s, self._pace.least
+            self._left_s, self._due = self._pace.period_s, max(self._pace.least, self._arrived // LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

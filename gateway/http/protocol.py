@@ -105,6 +105,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(piece)
             if self._framing >= self._limits.max_head:
                 self._refuse(TOO_LONG)
+        if not self._is_deaf and not self._under_way and self._owes() is None:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Ends the connection if nothing comes for a while. uvicorn does so only after a reply, not after what follows
+        it: the rest of a body."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -208,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return ("the rest of a body whose request is answered", self._messages)
         if self._framing or not self._messages:
             return ("a head", self._messages)
-        return None  # uvicorn ends a connection that rests
+        return None  # a connection that rests has a timer of its own
 
 
 def raw_reply(response: Response) -> bytes:

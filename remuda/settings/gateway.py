@@ -40,8 +40,9 @@ class GatewaySettings(LenientSettings):
     no_cloud: Annotated[Flag, Field(validation_alias="OLLAMA_NO_CLOUD")] = False
     """Refuse models that are hosted elsewhere. None are served yet."""
 
-    max_header: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADER")] = MIB
-    """Most bytes of a request's line and headers, about. The default is Go's, which Ollama has."""
+    max_header: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADER")] = 64 << 10
+    """Most bytes of a request's line and headers, about. Go's default, which Ollama has, is 1 MiB. Clients of these
+    APIs send a few thousand, and every connection may hold as many of a head that it never ends."""
     max_headers: Annotated[Positive, Field(validation_alias="REMUDA_MAX_HEADERS")] = 256
     """Most headers of a request. Real ones have a few dozen. A header of four bytes takes 150 in memory."""
     max_pipelined: Annotated[Positive, Field(validation_alias="REMUDA_MAX_PIPELINED")] = 16
@@ -54,21 +55,24 @@ class GatewaySettings(LenientSettings):
     """Most open connections from one address, or from one network (/64) of IPv6; 0 = three quarters of all, so that
     nobody alone locks the others out. It is not lower because a reverse proxy, a company's router or a container's
     bridge is one address for all its clients. Connections from this machine are not limited."""
-    idle_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_IDLE_TIMEOUT")] = 75 * NANOSECONDS["s"]
-    """How long a connection may rest between two requests. Proxies and clients keep theirs for up to a minute, and a
-    request on one that is just being closed fails."""
+    idle_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_IDLE_TIMEOUT")] = 620 * NANOSECONDS["s"]
+    """How long a connection may rest between two requests. Go's clients and Traefik keep theirs for 90 s, Caddy for two
+    minutes, Google's load balancers for ten. Where the server closes first, a request on its way fails, and a proxy
+    tells 502. One that rests takes a few KB, and REMUDA_MAX_CONNECTIONS bounds them."""
     stall_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_STALL_TIMEOUT")] = 30 * NANOSECONDS["s"]
     """How long a client may take to send the head of a request, and to send or read REMUDA_STALL_BYTES of a body or a
     reply. Heads and replies are looked at once in this time, so that it may take them twice as long."""
     stall_bytes: Annotated[Positive, Field(validation_alias="REMUDA_STALL_BYTES")] = 16 << 10
     """Bytes that a client must send of a body, or read of a reply, in REMUDA_STALL_TIMEOUT. The default is 546 bytes a
-    second, less than any phone has."""
+    second, less than any phone has. Of a large body a sixtieth of what has arrived must come instead, where that is
+    more."""
     refusal_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_REFUSAL_TIMEOUT")] = NANOSECONDS["s"]
     """How long a connection that is refused, or whose request is malformed, stays open to read that."""
     max_bodies: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODIES")] = GIB
     """Bytes of memory for all request bodies of a gateway: as far as they have arrived, and with the JSON values parsed
-    from them, until their requests end. An eighth is kept for bodies up to 1 MiB. The values of one body take an eighth
-    at most. Copies that are made on the way may triple it for a moment. A body beyond it gets a 503."""
+    from them, until their requests end. An eighth is kept for bodies up to 1 MiB: one that declares more takes
+    none of it. The values of one body take an eighth at most. Copies that are made on the way may triple it for a
+    moment. A body beyond it gets a 503."""
     max_body: Annotated[Positive, Field(validation_alias="REMUDA_MAX_BODY")] = 512 * MIB
     """Most bytes of a request body. A dozen large images fit, and a runaway client does not fill the memory."""
     max_decompressed: Annotated[Positive, Field(validation_alias="REMUDA_MAX_DECOMPRESSED")] = 20 * MIB

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from backports import zstd
 from support.gateway_world import STOP
 from support.http_edge import Client, Edge, edge_in
 from support.serving import DEADLINE
+
+from gateway.errors import QUEUE_FULL
+from gateway.http import body as body_module
 
 BUDGET = 200_000
 FULL = "server busy, please try again.  the bodies of other requests take all memory there is for them"
@@ -108,6 +112,35 @@ async def test_a_compressed_body_counts_once(edge: Edge) -> None:
     for _ in range(5):
         compressed = zstd.compress(body(model="nope", rest="a" * (BUDGET * 9 // 10)))
         assert (await status_of(edge, "/v1/completions", compressed, ZSTD))[0] == 404
+
+
+async def test_long_bodies_share_a_few_threads_and_a_short_queue(
+    private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMUDA_BLOCKING_THREADS", "1")
+    monkeypatch.setenv("REMUDA_BLOCKING_QUEUE", "0")
+    begun, gate = threading.Event(), threading.Event()
+    parse = body_module.parse_object
+
+    def parse_at_last(*arguments: Any, **options: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            gate.wait(2 * DEADLINE)
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(body_module, "parse_object", parse_at_last)
+    async with edge_in(private_folder) as edge:
+        content = body(model="nope", rest="a" * (body_module.LARGE + 1))
+        parsed = asyncio.create_task(status_of(edge, "/api/generate", content))
+        try:
+            await edge.until(begun.is_set)
+            assert await status_of(edge, "/api/generate", content) == (503, QUEUE_FULL)
+            status, error = await status_of(edge, "/v1/completions", zstd.compress(body()), ZSTD)
+            assert (status, error["message"]) == (503, QUEUE_FULL)
+            assert (await status_of(edge, "/api/generate", body(model="nope")))[0] == 404
+        finally:
+            gate.set()
+        assert (await parsed)[0] == 404
 
 
 async def test_a_body_that_is_declared_too_long_is_refused_before_it_is_read(edge: Edge) -> None:

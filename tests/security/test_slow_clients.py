@@ -139,6 +139,15 @@ async def test_a_body_that_is_answered_early_may_arrive_before_the_next_request(
     assert (await client.reply()).status == 200
 
 
+async def test_a_connection_that_rests_after_the_rest_of_a_body_is_closed(edge: Edge) -> None:
+    client = await edge.connect()
+    await client.send(post("/nothing/here", 1))
+    assert (await client.reply()).status == 404
+    await client.send(b"a")
+    assert await client.rest() == b""
+    await edge.all_closed()
+
+
 @pytest.mark.parametrize("connection", [b"", b"Connection: close\r\n"])
 async def test_a_whole_reply_that_nobody_reads_ends_with_its_connection(edge: Edge, connection: bytes) -> None:
     client = await edge.connect(NEVER_READ)

@@ -44,6 +44,22 @@ def test_large_bodies_leave_room_for_small_ones() -> None:
         small.grow(1)
 
 
+def test_a_body_that_will_be_large_never_takes_the_room_of_small_ones() -> None:
+    budget = BodyBudget(16 * SMALL)
+    large, other, small = BodyMemory(budget), BodyMemory(budget, SMALL + 1), BodyMemory(budget, SMALL)
+    large.grow(14 * SMALL)
+    with pytest.raises(GatewayError) as caught:
+        other.grow(1)
+    assert caught.value.kind is ErrorKind.BUSY
+    small.grow(SMALL)
+
+
+def test_a_body_that_will_never_fit_is_refused_at_its_first_part() -> None:
+    with pytest.raises(GatewayError) as caught:
+        BodyMemory(BodyBudget(100), 101).grow(1)
+    assert caught.value.kind is ErrorKind.TOO_LARGE
+
+
 def test_threads_may_share_a_budget() -> None:
     budget = BodyBudget(1 << 30)
 

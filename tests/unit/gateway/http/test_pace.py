@@ -75,6 +75,14 @@ async def test_a_body_with_too_few_bytes_in_a_period_is_given_up(size: int) -> N
     assert caught.value.kind is ErrorKind.TIMED_OUT
 
 
+async def test_the_more_of_a_body_has_arrived_the_more_must_follow() -> None:
+    slow = [(0.02, 10)] * 100
+    assert await receive_all(Pace(10, 0.1), *slow) == 1000
+    with pytest.raises(GatewayError) as caught:
+        await receive_all(Pace(10, 0.1), (0, 100_000), *slow)
+    assert caught.value.kind is ErrorKind.TIMED_OUT
+
+
 async def test_only_waiting_counts() -> None:
     receive = PacedReceive(SlowClient((0, 1), (0, 1)).receive, Pace(10, 0.1))
     await receive()

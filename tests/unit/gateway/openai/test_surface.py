@@ -10,7 +10,7 @@ import openai
 import pytest
 from fastapi import FastAPI
 
-from gateway.errors import ErrorKind, GatewayError, internal, not_found, unavailable
+from gateway.errors import ErrorKind, GatewayError, internal, not_found, overloaded, unavailable
 from gateway.generation.connection import ClientConnection
 from gateway.generation.events import Delta, Done, Event
 from gateway.generation.record import RequestRecord
@@ -19,6 +19,7 @@ from gateway.http.body_budget import BodyBudget, BoundedBodies
 from gateway.http.dialect import install_error_handlers
 from gateway.http.pace import Pace
 from gateway.openai.routes import openai_router
+from remuda.threads import Threads
 from remuda.v1 import store_pb2 as pb
 
 BASE = "http://localhost/v1"
@@ -68,7 +69,8 @@ def surface(*events: Event | GatewayError, models: Sequence[pb.ModelSummary] = (
     app = FastAPI()
     install_error_handlers(app)
     app.include_router(openai_router(Script(*events), Shelf(*models), max_body=1 << 20, max_prompts=3))
-    bounded = BoundedBodies(app, Pace(least=1, period_s=10), BodyBudget(1 << 20))
+    threads = Threads("bodies", 1, 0, overloaded)
+    bounded = BoundedBodies(app, Pace(least=1, period_s=10), BodyBudget(1 << 20), threads)
     return httpx.AsyncClient(transport=httpx.ASGITransport(bounded), base_url=BASE)
 
 
