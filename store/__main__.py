@@ -29,10 +29,12 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         lambda server: store_pb2_grpc.add_StoreServicer_to_server(StoreService(library, trials), server),
     )
     looking = asyncio.create_task(library.changes.run())
-    await stop.wait()
-    looking.cancel()
+    await asyncio.wait([looking, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     await server.stop(grace=None)
     await trials.close()
+    if looking.done():  # gateways trust it: the supervisor starts another store
+        looking.result()
+    looking.cancel()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Final
 
+from remuda.logs import get_logger
 from store.file_versions import FileVersion, is_current
 
 MAX_MODELS: Final = 1024
 """Models whose files are looked at. A gateway remembers a quarter of it; a look takes about 10 µs for each model."""
+RETRY_PAUSE_S: Final = 1.0
+"""Between a look that failed and the next one. What it failed of, such as too many threads, does not end sooner."""
 
 
 class Changes:
@@ -29,7 +32,7 @@ class Changes:
             self._tell({oldest})
 
     def changed(self) -> None:
-        """Has the files looked at as soon as possible. Whoever writes to the models folder calls it."""
+        """Has the files looked at as soon as possible. So far only watchers have; pulls and deletions will, too."""
         self._due.set()
 
     async def watch(self) -> AsyncGenerator[set[str]]:
@@ -46,11 +49,19 @@ class Changes:
             self._watchers.discard(watcher)
 
     async def run(self) -> None:
-        """Looks at the files again and again, in a thread."""
+        """Looks at the files again and again, in a thread. A look that fails is made again."""
         while True:
             await self._next_look()
-            models = dict(self._models)
-            self._forget(models, await asyncio.to_thread(_outdated, models))
+            try:
+                await self._look()
+            except (OSError, RuntimeError) as error:  # RuntimeError: no thread could be started
+                get_logger().warning("the models' files cannot be looked at", reason=str(error))
+                await asyncio.sleep(RETRY_PAUSE_S)
+                self._due.set()
+
+    async def _look(self) -> None:
+        models = dict(self._models)
+        self._forget(models, await asyncio.to_thread(_outdated, models))
 
     async def _next_look(self) -> None:
         try:

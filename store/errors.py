@@ -25,6 +25,10 @@ class CorruptModelError(StoreError):
     """A file of an installed model is missing, truncated or malformed."""
 
 
+class UnavailableError(StoreError):
+    """The store cannot answer now. Another try may help."""
+
+
 def reason_of(error: ValidationError) -> str:
     """The first failure, in the words of its validator."""
     return error.errors(include_url=False, include_context=False)[0]["msg"].removeprefix("Value error, ")

@@ -13,7 +13,7 @@ from store.errors import CorruptModelError
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.headers import Headers
-from store.layout.blobs import Blobs
+from store.layout.blobs import Blobs, missing
 from store.layout.layers import LayerReader
 from store.layout.manifests import Installed, Manifests
 from store.layout.names import parse_name
@@ -63,7 +63,7 @@ class Library:
     async def _summary(self, installed: Installed) -> pb.ModelSummary:
         try:
             return await asyncio.to_thread(make_summary, await self._open(installed, LayerReader.core))
-        except CorruptModelError as error:
+        except (CorruptModelError, OSError) as error:
             get_logger().warning("model is damaged", model=installed.name.shortest, reason=str(error))
             return make_bare_summary(installed)
 
@@ -85,5 +85,7 @@ class Library:
     async def _with_arrays(self, file: WeightsFile) -> Gguf:
         try:
             return await self._headers.read_arrays(file.path)
-        except (InvalidGgufError, FileNotFoundError) as error:
+        except FileNotFoundError:
+            raise missing(file.digest) from None
+        except InvalidGgufError as error:
             raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None

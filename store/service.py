@@ -1,7 +1,7 @@
 """The store's gRPC surface."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import TypeVar
 
 from remuda.v1 import store_pb2 as pb
@@ -33,15 +33,14 @@ class StoreService(store_pb2_grpc.StoreServicer):
         return await _answer(context, self._library.show(request.name, verbose=request.verbose))
 
     async def Try(self, request: pb.TryRequest, context: Context) -> pb.Vocabulary:
-        return await _answer(context, self._try(request.name))
+        return await _answer(context, self._try(request.files))
 
     async def Watch(self, request: pb.WatchModelsRequest, context: Context) -> AsyncGenerator[pb.ModelsChanged]:
         async for names in self._library.changes.watch():
             yield pb.ModelsChanged(full_names=sorted(names))
 
-    async def _try(self, name: str) -> pb.Vocabulary:
-        bundle = await self._library.resolve(name)
-        return await self._trials.vocabulary(await asyncio.to_thread(version_of, bundle))
+    async def _try(self, files: Sequence[str]) -> pb.Vocabulary:
+        return await self._trials.vocabulary(await asyncio.to_thread(version_of, files))
 
     async def _list(self) -> pb.ListReply:
         return pb.ListReply(models=await self._library.summaries())

@@ -6,7 +6,7 @@ import grpc
 import grpc.aio
 
 from remuda.logs import get_logger
-from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError, StoreError
+from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError, StoreError, UnavailableError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -14,6 +14,7 @@ _STATUS: dict[type[StoreError], grpc.StatusCode] = {
     InvalidNameError: grpc.StatusCode.INVALID_ARGUMENT,
     ModelNotFoundError: grpc.StatusCode.NOT_FOUND,
     CorruptModelError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 
 

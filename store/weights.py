@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from store.errors import CorruptModelError
-from store.file_versions import FileVersion, version_of
+from store.file_versions import FileVersion
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.gguf.splits import is_split, merge, order
 from store.headers import Headers
-from store.layout.blobs import Blobs
+from store.layout.blobs import Blobs, missing
 from store.layout.digests import Digest
 from store.layout.manifests import Layer, LayerType, Manifest
 
@@ -67,7 +67,7 @@ def find_weights(manifest: Manifest, blobs: Blobs) -> FoundFiles:
 
 
 async def read_weights(files: FoundFiles, headers: Headers) -> Weights:
-    """Raises CorruptModelError where a file is not GGUF, truncated or hostile."""
+    """Raises CorruptModelError where a file is missing, not GGUF, truncated or hostile."""
     model, *splits = await _read_model(files[LayerType.MODEL], headers)
     if not model.header.architecture:
         raise CorruptModelError(f"blob {model.digest} cannot be used: it names no architecture")
@@ -92,12 +92,14 @@ async def _read_model(files: Sequence[FoundFile], headers: Headers) -> list[Weig
 
 
 def _find(layer: Layer, blobs: Blobs) -> FoundFile:
-    return FoundFile(layer.digest, version_of(blobs.require(layer.digest)))
+    return FoundFile(layer.digest, blobs.version(layer.digest))
 
 
 async def _read(file: FoundFile, headers: Headers) -> WeightsFile:
     try:
         header = await headers.read(file.version)
+    except FileNotFoundError:
+        raise missing(file.digest) from None
     except InvalidGgufError as error:
         raise CorruptModelError(f"blob {file.digest} cannot be used: {error}") from None
     return WeightsFile(file.version.path, file.digest, header)

@@ -1,19 +1,19 @@
 """The gateway's client of the store. It remembers the models that it resolved before.
 
 While the store tells which of them have changed, it is not asked again for the others. Otherwise it is asked for each
-request, and what is remembered is the answer while the store is away.
+request, and what is remembered is the answer while the store is away, unless it was told that it has changed.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from typing import NoReturn
 
 import grpc
 import grpc.aio
 
 from gateway.errors import internal, invalid, not_found, unavailable
-from gateway.links.dropped_calls import ask, is_away
+from gateway.links.dropped_calls import ask, is_away, persist
 from gateway.links.model_names import local_name
 from remuda.durations import seconds
 from remuda.logs import get_logger
@@ -28,6 +28,8 @@ REMEMBERED = 256
 PATIENCE_S = 1.0
 """How long a store that hangs may hold up a request whose bundle is remembered. A healthy one answers within 1 ms."""
 
+TRIAL_MARGIN_S = 5.0
+"""Beyond the store's own time-outs, for the way there and back and for the last moments of its processes."""
 
 WATCH_PAUSE_S = 0.5
 """Between two attempts to watch the store. Meanwhile it is asked for each request."""
@@ -39,7 +41,8 @@ class StoreLink:
     def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
         self._stub = store_pb2_grpc.StoreStub(channel)
         self._timeout_s = seconds(settings.submit_timeout_ns)
-        self._trial_timeout_s = seconds(settings.trial_timeout_ns)
+        # the store tries a vocabulary a second time, without texts, in a process that it may have to start
+        self._trial_timeout_s = seconds(2 * settings.trial_timeout_ns + settings.start_timeout_ns) + TRIAL_MARGIN_S
         self._remembered: OrderedDict[str, store_pb2.Bundle] = OrderedDict()
         self._questions: dict[str, asyncio.Task[store_pb2.Bundle]] = {}  # that the store has not answered yet
         self._current: set[str] = set()  # names whose remembered bundles the store would have told to forget
@@ -50,12 +53,13 @@ class StoreLink:
         """Learns of changes, for ever. While the store is away, it tries again and again."""
         while True:
             try:
-                async for change in self._stub.Watch(store_pb2.WatchModelsRequest(), wait_for_ready=True):
-                    self._is_watching = True
-                    self._forget(change.full_names)
+                await self._watch()
             except grpc.aio.AioRpcError as error:
                 log.debug("the store tells of no changes", reason=str(error.code()))
-            self._end_watch()
+            except Exception:  # without a watch every request asks the store, for ever
+                log.exception("the watch of the store failed")
+            finally:
+                self._end_watch()
             await asyncio.sleep(WATCH_PAUSE_S)
 
     async def resolve(self, name: str) -> store_pb2.Bundle:
@@ -87,11 +91,13 @@ class StoreLink:
 
     async def vocabulary(self, bundle: store_pb2.Bundle) -> store_pb2.Vocabulary:
         """What the store knows of a model's vocabulary by trying it. Raises GatewayError where it is unusable."""
-        request = store_pb2.TryRequest(name=bundle.full_name)
-        try:
-            return await ask(self._stub.Try, request, self._trial_timeout_s)
+        request = store_pb2.TryRequest(files=[bundle.model_path, *bundle.split_paths])
+        try:  # a store that goes away is waited for no longer than for other questions; a trial has all its time
+            return await persist(lambda _: self._try(request), self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            _raise_gateway_error(error, f"model '{bundle.name}' not found")
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise unavailable("the model's vocabulary is still being tried, try again") from None
+            _raise_gateway_error(error, "")
 
     async def models(self) -> list[store_pb2.ModelSummary]:
         """All installed models, newest first."""
@@ -101,18 +107,28 @@ class StoreLink:
             _raise_gateway_error(error, "")
         return list(reply.models)
 
+    async def _watch(self) -> None:
+        async for change in self._stub.Watch(store_pb2.WatchModelsRequest(), wait_for_ready=True):
+            self._is_watching = True
+            self._forget(change.full_names)
+
+    def _try(self, request: store_pb2.TryRequest) -> Awaitable[store_pb2.Vocabulary]:
+        return self._stub.Try(request, timeout=self._trial_timeout_s, wait_for_ready=True)
+
     async def _resolve(self, name: str) -> store_pb2.Bundle:
         """The store's answer; its last one, where it is away."""
-        remembered, changes = self._remembered.get(name), self._changes
+        is_remembered, changes = name in self._remembered, self._changes
         try:
-            bundle = await self._ask(name, is_remembered=remembered is not None)
+            bundle = await self._ask(name, is_remembered=is_remembered)
         except grpc.aio.AioRpcError as error:
-            if remembered is None or not is_away(error):
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                self._drop({name})
+            if not is_remembered or not is_away(error):
                 raise
-            return remembered
-        self._remember(name, bundle)
-        if bundle.watched and self._is_watching and changes == self._changes:  # else it may be older than the change
-            self._current.add(name)
+            # a bundle that has changed meanwhile is no answer: the store is asked again, with all the time there is
+            return self._remembered[name] if name in self._remembered else await self._resolve(name)
+        if changes == self._changes:  # else it may be older than the change
+            self._remember(name, bundle)
         return bundle
 
     async def _ask(self, name: str, *, is_remembered: bool) -> store_pb2.Bundle:
@@ -122,16 +138,18 @@ class StoreLink:
         return await ask(self._stub.Resolve, request, self._timeout_s)
 
     def _forget_question(self, name: str, answer: "asyncio.Task[store_pb2.Bundle]") -> None:
-        del self._questions[name]
+        if self._questions.get(name) is answer:
+            del self._questions[name]
         if not answer.cancelled():
             answer.exception()  # retrieved, also where everybody has left
 
     def _remember(self, name: str, bundle: store_pb2.Bundle) -> None:
         self._remembered[name] = bundle
         self._remembered.move_to_end(name)
+        if bundle.watched and self._is_watching:
+            self._current.add(name)
         if len(self._remembered) > REMEMBERED:
-            oldest, _ = self._remembered.popitem(last=False)
-            self._current.discard(oldest)
+            self._drop({next(iter(self._remembered))})
 
     def _end_watch(self) -> None:
         self._is_watching = False
@@ -141,7 +159,15 @@ class StoreLink:
         """Has the store asked for these models again."""
         self._changes += 1
         changed = frozenset(full_names)
-        self._current = {name for name in self._current if self._remembered[name].full_name not in changed}
+        self._drop({name for name, bundle in self._remembered.items() if bundle.full_name in changed})
+        if changed:
+            # whoever asks from now on gets no older answer; no question knows the full name of its answer
+            self._questions.clear()
+
+    def _drop(self, names: Collection[str]) -> None:
+        self._current.difference_update(names)
+        for name in names:
+            self._remembered.pop(name, None)
 
 
 def _raise_gateway_error(error: grpc.aio.AioRpcError, absent: str) -> NoReturn:

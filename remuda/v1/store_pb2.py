@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15remuda/v1/store.proto\x12\tremuda.v1\"\x14\n\x12WatchModelsRequest\"#\n\rModelsChanged\x12\x12\n\nfull_names\x18\x01 \x03(\t\"\x1e\n\x0eResolveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1a\n\nTryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\nVocabulary\x12\x15\n\rlongest_token\x18\x01 \x01(\r\x12\x0f\n\x07\x66ragile\x18\x02 \x01(\x08\"\r\n\x0bListRequest\"4\n\tListReply\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.remuda.v1.ModelSummary\",\n\x0bShowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07verbose\x18\x02 \x01(\x08\"\xb7\x01\n\x07\x44\x65tails\x12\x14\n\x0cparent_model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x10\n\x08\x66\x61milies\x18\x04 \x03(\t\x12\x16\n\x0eparameter_size\x18\x05 \x01(\t\x12\x1a\n\x12quantization_level\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x04\x12\x18\n\x10\x65mbedding_length\x18\x08 \x01(\x04\"\xa0\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x16\n\x0emodified_at_ns\x18\x04 \x01(\x03\x12#\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x12.remuda.v1.Details\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\".\n\rStoredMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"K\n\x0c\x43hatTemplate\x12-\n\x08language\x18\x01 \x01(\x0e\x32\x1b.remuda.v1.TemplateLanguage\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xe4\x03\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\x12\n\nmodel_path\x18\x05 \x01(\t\x12\x17\n\x0fprojector_paths\x18\x06 \x03(\t\x12\x15\n\radapter_paths\x18\x07 \x03(\t\x12\x13\n\x0bgo_template\x18\x08 \x01(\t\x12.\n\rchat_template\x18\t \x01(\x0b\x32\x17.remuda.v1.ChatTemplate\x12\x0e\n\x06system\x18\n \x01(\t\x12\x13\n\x0bparams_json\x18\x0b \x01(\t\x12*\n\x08messages\x18\x0c \x03(\x0b\x32\x18.remuda.v1.StoredMessage\x12\x14\n\x0c\x63\x61pabilities\x18\r \x03(\t\x12#\n\x07\x64\x65tails\x18\x0e \x01(\x0b\x32\x12.remuda.v1.Details\x12\x10\n\x08renderer\x18\x0f \x01(\t\x12\x0e\n\x06parser\x18\x10 \x01(\t\x12\x0c\n\x04size\x18\x11 \x01(\x04\x12\x14\n\x0cpooling_type\x18\x12 \x01(\r\x12\x12\n\ndraft_path\x18\x13 \x01(\t\x12\x13\n\x0bsplit_paths\x18\x14 \x03(\t\x12\x0f\n\x07watched\x18\x15 \x01(\x08\"7\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x04\"\x81\x02\n\tShowReply\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.remuda.v1.Bundle\x12\x10\n\x08licenses\x18\x02 \x03(\t\x12\x11\n\tmodelfile\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\x17\n\x0fmodel_info_json\x18\x05 \x01(\t\x12\x1b\n\x13projector_info_json\x18\x06 \x01(\t\x12&\n\x07tensors\x18\x07 \x03(\x0b\x32\x15.remuda.v1.TensorInfo\x12\x16\n\x0emodified_at_ns\x18\x08 \x01(\x03\x12\x10\n\x08requires\x18\t \x01(\t\x12\x10\n\x08template\x18\n \x01(\t*\x8c\x01\n\x10TemplateLanguage\x12!\n\x1dTEMPLATE_LANGUAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_LANGUAGE_GO\x10\x01\x12\x1b\n\x17TEMPLATE_LANGUAGE_JINJA\x10\x02\x12\x1e\n\x1aTEMPLATE_LANGUAGE_BUILT_IN\x10\x03\x32\xa5\x02\n\x05Store\x12\x37\n\x07Resolve\x12\x19.remuda.v1.ResolveRequest\x1a\x11.remuda.v1.Bundle\x12\x34\n\x04List\x12\x16.remuda.v1.ListRequest\x1a\x14.remuda.v1.ListReply\x12\x34\n\x04Show\x12\x16.remuda.v1.ShowRequest\x1a\x14.remuda.v1.ShowReply\x12\x33\n\x03Try\x12\x15.remuda.v1.TryRequest\x1a\x15.remuda.v1.Vocabulary\x12\x42\n\x05Watch\x12\x1d.remuda.v1.WatchModelsRequest\x1a\x18.remuda.v1.ModelsChanged0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15remuda/v1/store.proto\x12\tremuda.v1\"\x14\n\x12WatchModelsRequest\"#\n\rModelsChanged\x12\x12\n\nfull_names\x18\x01 \x03(\t\"\x1e\n\x0eResolveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1b\n\nTryRequest\x12\r\n\x05\x66iles\x18\x01 \x03(\t\"4\n\nVocabulary\x12\x15\n\rlongest_token\x18\x01 \x01(\r\x12\x0f\n\x07\x66ragile\x18\x02 \x01(\x08\"\r\n\x0bListRequest\"4\n\tListReply\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.remuda.v1.ModelSummary\",\n\x0bShowRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07verbose\x18\x02 \x01(\x08\"\xb7\x01\n\x07\x44\x65tails\x12\x14\n\x0cparent_model\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x10\n\x08\x66\x61milies\x18\x04 \x03(\t\x12\x16\n\x0eparameter_size\x18\x05 \x01(\t\x12\x1a\n\x12quantization_level\x18\x06 \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x07 \x01(\x04\x12\x18\n\x10\x65mbedding_length\x18\x08 \x01(\x04\"\xa0\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x16\n\x0emodified_at_ns\x18\x04 \x01(\x03\x12#\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x12.remuda.v1.Details\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x11\n\tnamespace\x18\x07 \x01(\t\".\n\rStoredMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"K\n\x0c\x43hatTemplate\x12-\n\x08language\x18\x01 \x01(\x0e\x32\x1b.remuda.v1.TemplateLanguage\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xe4\x03\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12\x12\n\nmodel_path\x18\x05 \x01(\t\x12\x17\n\x0fprojector_paths\x18\x06 \x03(\t\x12\x15\n\radapter_paths\x18\x07 \x03(\t\x12\x13\n\x0bgo_template\x18\x08 \x01(\t\x12.\n\rchat_template\x18\t \x01(\x0b\x32\x17.remuda.v1.ChatTemplate\x12\x0e\n\x06system\x18\n \x01(\t\x12\x13\n\x0bparams_json\x18\x0b \x01(\t\x12*\n\x08messages\x18\x0c \x03(\x0b\x32\x18.remuda.v1.StoredMessage\x12\x14\n\x0c\x63\x61pabilities\x18\r \x03(\t\x12#\n\x07\x64\x65tails\x18\x0e \x01(\x0b\x32\x12.remuda.v1.Details\x12\x10\n\x08renderer\x18\x0f \x01(\t\x12\x0e\n\x06parser\x18\x10 \x01(\t\x12\x0c\n\x04size\x18\x11 \x01(\x04\x12\x14\n\x0cpooling_type\x18\x12 \x01(\r\x12\x12\n\ndraft_path\x18\x13 \x01(\t\x12\x13\n\x0bsplit_paths\x18\x14 \x03(\t\x12\x0f\n\x07watched\x18\x15 \x01(\x08\"7\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x04\"\x81\x02\n\tShowReply\x12!\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x11.remuda.v1.Bundle\x12\x10\n\x08licenses\x18\x02 \x03(\t\x12\x11\n\tmodelfile\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\x17\n\x0fmodel_info_json\x18\x05 \x01(\t\x12\x1b\n\x13projector_info_json\x18\x06 \x01(\t\x12&\n\x07tensors\x18\x07 \x03(\x0b\x32\x15.remuda.v1.TensorInfo\x12\x16\n\x0emodified_at_ns\x18\x08 \x01(\x03\x12\x10\n\x08requires\x18\t \x01(\t\x12\x10\n\x08template\x18\n \x01(\t*\x8c\x01\n\x10TemplateLanguage\x12!\n\x1dTEMPLATE_LANGUAGE_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_LANGUAGE_GO\x10\x01\x12\x1b\n\x17TEMPLATE_LANGUAGE_JINJA\x10\x02\x12\x1e\n\x1aTEMPLATE_LANGUAGE_BUILT_IN\x10\x03\x32\xa5\x02\n\x05Store\x12\x37\n\x07Resolve\x12\x19.remuda.v1.ResolveRequest\x1a\x11.remuda.v1.Bundle\x12\x34\n\x04List\x12\x16.remuda.v1.ListRequest\x1a\x14.remuda.v1.ListReply\x12\x34\n\x04Show\x12\x16.remuda.v1.ShowRequest\x1a\x14.remuda.v1.ShowReply\x12\x33\n\x03Try\x12\x15.remuda.v1.TryRequest\x1a\x15.remuda.v1.Vocabulary\x12\x42\n\x05Watch\x12\x1d.remuda.v1.WatchModelsRequest\x1a\x18.remuda.v1.ModelsChanged0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'remuda.v1.store_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEMPLATELANGUAGE']._serialized_start=1603
-  _globals['_TEMPLATELANGUAGE']._serialized_end=1743
+  _globals['_TEMPLATELANGUAGE']._serialized_start=1604
+  _globals['_TEMPLATELANGUAGE']._serialized_end=1744
   _globals['_WATCHMODELSREQUEST']._serialized_start=36
   _globals['_WATCHMODELSREQUEST']._serialized_end=56
   _globals['_MODELSCHANGED']._serialized_start=58
@@ -40,29 +40,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOLVEREQUEST']._serialized_start=95
   _globals['_RESOLVEREQUEST']._serialized_end=125
   _globals['_TRYREQUEST']._serialized_start=127
-  _globals['_TRYREQUEST']._serialized_end=153
-  _globals['_VOCABULARY']._serialized_start=155
-  _globals['_VOCABULARY']._serialized_end=207
-  _globals['_LISTREQUEST']._serialized_start=209
-  _globals['_LISTREQUEST']._serialized_end=222
-  _globals['_LISTREPLY']._serialized_start=224
-  _globals['_LISTREPLY']._serialized_end=276
-  _globals['_SHOWREQUEST']._serialized_start=278
-  _globals['_SHOWREQUEST']._serialized_end=322
-  _globals['_DETAILS']._serialized_start=325
-  _globals['_DETAILS']._serialized_end=508
-  _globals['_MODELSUMMARY']._serialized_start=511
-  _globals['_MODELSUMMARY']._serialized_end=671
-  _globals['_STOREDMESSAGE']._serialized_start=673
-  _globals['_STOREDMESSAGE']._serialized_end=719
-  _globals['_CHATTEMPLATE']._serialized_start=721
-  _globals['_CHATTEMPLATE']._serialized_end=796
-  _globals['_BUNDLE']._serialized_start=799
-  _globals['_BUNDLE']._serialized_end=1283
-  _globals['_TENSORINFO']._serialized_start=1285
-  _globals['_TENSORINFO']._serialized_end=1340
-  _globals['_SHOWREPLY']._serialized_start=1343
-  _globals['_SHOWREPLY']._serialized_end=1600
-  _globals['_STORE']._serialized_start=1746
-  _globals['_STORE']._serialized_end=2039
+  _globals['_TRYREQUEST']._serialized_end=154
+  _globals['_VOCABULARY']._serialized_start=156
+  _globals['_VOCABULARY']._serialized_end=208
+  _globals['_LISTREQUEST']._serialized_start=210
+  _globals['_LISTREQUEST']._serialized_end=223
+  _globals['_LISTREPLY']._serialized_start=225
+  _globals['_LISTREPLY']._serialized_end=277
+  _globals['_SHOWREQUEST']._serialized_start=279
+  _globals['_SHOWREQUEST']._serialized_end=323
+  _globals['_DETAILS']._serialized_start=326
+  _globals['_DETAILS']._serialized_end=509
+  _globals['_MODELSUMMARY']._serialized_start=512
+  _globals['_MODELSUMMARY']._serialized_end=672
+  _globals['_STOREDMESSAGE']._serialized_start=674
+  _globals['_STOREDMESSAGE']._serialized_end=720
+  _globals['_CHATTEMPLATE']._serialized_start=722
+  _globals['_CHATTEMPLATE']._serialized_end=797
+  _globals['_BUNDLE']._serialized_start=800
+  _globals['_BUNDLE']._serialized_end=1284
+  _globals['_TENSORINFO']._serialized_start=1286
+  _globals['_TENSORINFO']._serialized_end=1341
+  _globals['_SHOWREPLY']._serialized_start=1344
+  _globals['_SHOWREPLY']._serialized_end=1601
+  _globals['_STORE']._serialized_start=1747
+  _globals['_STORE']._serialized_end=2040
 # @@protoc_insertion_point(module_scope)

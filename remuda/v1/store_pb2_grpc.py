@@ -87,8 +87,9 @@ class StoreServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Try(self, request, context):
-        """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
-        FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+        """Tries the vocabulary in a model's files with the engine, once for each version of them. No other process may load a
+        vocabulary before. Errors: FAILED_PRECONDITION (a file is missing, or the engine cannot load them), UNAVAILABLE (it
+        cannot be tried now).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,8 +40,9 @@ class StoreStub:
     Show: _grpc.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]
     """What `/api/show` shows of a model. Errors as Resolve."""
     Try: _grpc.UnaryUnaryMultiCallable[_store_pb2.TryRequest, _store_pb2.Vocabulary]
-    """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
-    FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+    """Tries the vocabulary in a model's files with the engine, once for each version of them. No other process may load a
+    vocabulary before. Errors: FAILED_PRECONDITION (a file is missing, or the engine cannot load them), UNAVAILABLE (it
+    cannot be tried now).
     """
     Watch: _grpc.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]
     """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
@@ -60,8 +61,9 @@ class StoreAsyncStub(StoreStub):
     Show: _aio.UnaryUnaryMultiCallable[_store_pb2.ShowRequest, _store_pb2.ShowReply]  # type: ignore[assignment]
     """What `/api/show` shows of a model. Errors as Resolve."""
     Try: _aio.UnaryUnaryMultiCallable[_store_pb2.TryRequest, _store_pb2.Vocabulary]  # type: ignore[assignment]
-    """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
-    FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+    """Tries the vocabulary in a model's files with the engine, once for each version of them. No other process may load a
+    vocabulary before. Errors: FAILED_PRECONDITION (a file is missing, or the engine cannot load them), UNAVAILABLE (it
+    cannot be tried now).
     """
     Watch: _aio.UnaryStreamMultiCallable[_store_pb2.WatchModelsRequest, _store_pb2.ModelsChanged]  # type: ignore[assignment]
     """Tells which models have changed on disk, whichever program changed them. The first message comes at once: from then on
@@ -101,8 +103,9 @@ class StoreServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.TryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.Vocabulary, _abc.Awaitable[_store_pb2.Vocabulary]]:
-        """Tries a model's vocabulary with the engine, once for each version of its files. Errors as Resolve:
-        FAILED_PRECONDITION where the engine cannot load it. No other process may load a vocabulary before.
+        """Tries the vocabulary in a model's files with the engine, once for each version of them. No other process may load a
+        vocabulary before. Errors: FAILED_PRECONDITION (a file is missing, or the engine cannot load them), UNAVAILABLE (it
+        cannot be tried now).
         """
 
     @_abc_1.abstractmethod

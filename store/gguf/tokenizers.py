@@ -13,6 +13,8 @@ MAX_SUFFIXES = 64 << 20
 BYTE_TYPE = 6
 PLAIN_SPLITTING = ("", "default")
 """Values of `tokenizer.ggml.pre` with which no beginning of a text is added by itself."""
+FORCED_BEGINNING = ("gemma4", "granite-embed-multi-311m")
+"""Those with which one is added whatever the file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _check_unigram(vocabulary: Vocabulary) -> None:
 def _check_byte_pairs(vocabulary: Vocabulary) -> None:
     if vocabulary.pre == "whitespace" and vocabulary.model != "whitespace":
         raise InvalidGgufError("its tokenizer.ggml.pre needs the tokenizer.ggml.model whitespace")
-    if vocabulary.adds("bos", default=vocabulary.pre not in PLAIN_SPLITTING):
+    if vocabulary.pre in FORCED_BEGINNING or vocabulary.adds("bos", default=vocabulary.pre not in PLAIN_SPLITTING):
         vocabulary.require("bos", 11)
     if vocabulary.adds("eos", default=False):
         vocabulary.require("eos", 11)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from store.errors import CorruptModelError
+from store.file_versions import FileVersion, version_of
 from store.layout.digests import Digest, InvalidDigestError, parse_digest
 from store.layout.regular_files import IrregularFileError, is_regular_within, open_regular
 
@@ -49,12 +50,16 @@ class Blobs:
         """The path of a blob. A `Digest` holds only hex digits, so the path never leaves the folder."""
         return self.folder / digest.file_name
 
-    def require(self, digest: Digest) -> Path:
-        """The path of a blob. Raises CorruptModelError where it is missing or no regular file of this folder."""
+    def version(self, digest: Digest) -> FileVersion:
+        """The present version of a blob. Raises CorruptModelError where it is missing or no regular file of this
+        folder."""
         path = self.path(digest)
         if not is_regular_within(path, self.folder):
-            raise CorruptModelError(f"blob {digest} is missing")
-        return path
+            raise missing(digest)
+        try:
+            return version_of(path)
+        except FileNotFoundError:  # it has gone away since
+            raise missing(digest) from None
 
     def read(self, digest: Digest, limit: int) -> bytes:
         """The first bytes of a blob, one more than `limit` where it has more. Raises CorruptModelError where it is
@@ -63,7 +68,7 @@ class Blobs:
             with open_regular(self.path(digest), self.folder) as file:
                 return file.read(limit + 1)
         except (FileNotFoundError, IrregularFileError):
-            raise CorruptModelError(f"blob {digest} is missing") from None
+            raise missing(digest) from None
 
     def add(self, source: BinaryIO) -> Blob:
         """Stores the content of `source`, or reuses the blob with the same content."""
@@ -84,6 +89,11 @@ class Blobs:
         temporary.chmod(BLOB_MODE)
         temporary.rename(final)
         sync_folder(self.folder)
+
+
+def missing(digest: Digest) -> CorruptModelError:
+    """The error for a model that has lost a blob."""
+    return CorruptModelError(f"blob {digest} is missing")
 
 
 def _copy_hashing(source: BinaryIO, target: IO[bytes]) -> Blob:

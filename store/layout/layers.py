@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from store.errors import CorruptModelError, reason_of
-from store.file_versions import FileVersion, version_of
+from store.file_versions import FileVersion
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
 from store.layout.manifests import LayerType, Manifest
@@ -140,7 +140,7 @@ class LayerReader:
             raise CorruptModelError(f"blob {digest} is invalid: {reason_of(error)}") from None
 
     def _read(self, digest: Digest) -> bytes:
-        self.files.append(version_of(self._blobs.require(digest)))
+        self.files.append(self._blobs.version(digest))
         content = self._blobs.read(digest, self._left)
         if len(content) > self._left:
             raise CorruptModelError(

@@ -8,29 +8,34 @@ from pathlib import Path
 import orjson
 
 from remuda.logs import get_logger
-from remuda.sandbox.pool import ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
+from remuda.sandbox.pool import ProcessDiedError, Sandbox, SandboxError, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
-from store.errors import CorruptModelError
+from store.errors import CorruptModelError, UnavailableError
 
 log = get_logger()
 
 REMEMBERED = 1024
 """Results kept at most. One is a few hundred bytes."""
-UNBOUNDED = 1 << 31
-"""Questions that may wait: there are no more than models on the disk."""
+PROCESSES = 2
+"""Beside a vocabulary that takes all the time there is, others are still tried."""
+WAITING = 64
+"""Trials that wait at most. Each takes about a second, so the last one waits half a minute, and its gateway longer."""
+DOUBT_S = 300.0
+"""How long a result is believed that a time-out led to. It may tell of a busy machine or a cold disk, and not of the
+file; yet a file that does take too long must not have its process taken by every request."""
 
 Version = tuple[tuple[str, int, int], ...]
 """Path, size in bytes and time of each file of a model."""
 
 
-def version_of(bundle: pb.Bundle) -> Version:
-    """The present version of a model's files. Blocks. Raises OSError."""
-    return tuple(_file_version(path) for path in (bundle.model_path, *bundle.split_paths))
+def version_of(files: Sequence[str]) -> Version:
+    """The present version of a model's files. Blocks. Raises CorruptModelError where one is missing, OSError."""
+    return tuple(map(_file_version, files))
 
 
 class Trials:
-    """The results of all trials, refusals included."""
+    """The results of all trials, refusals included, unless they say nothing about the file."""
 
     def __init__(self, settings: Settings) -> None:
         self._length = settings.tokenize_inline
@@ -40,8 +45,8 @@ class Trials:
                 memory=settings.trial_memory,
                 arguments=(),
                 niceness=0,
-                processes=1,
-                waiting=UNBOUNDED,
+                processes=PROCESSES,
+                waiting=WAITING,
                 timeout_ns=settings.trial_timeout_ns,
                 start_timeout_ns=settings.start_timeout_ns,
             )
@@ -49,32 +54,42 @@ class Trials:
         self._results: OrderedDict[Version, asyncio.Task[pb.Vocabulary]] = OrderedDict()
 
     def start(self) -> None:
-        """Starts the process in the background, ahead of the first model."""
+        """Starts a process in the background, ahead of the first model."""
         self._pool.start()
 
     async def close(self) -> None:
-        """Ends the process."""
+        """Ends the processes."""
         await self._pool.close()
 
     async def vocabulary(self, version: Version) -> pb.Vocabulary:
-        """What is known of a model's vocabulary. Raises CorruptModelError where the engine cannot load it."""
+        """What is known of a model's vocabulary.
+
+        Raises CorruptModelError where the engine cannot load it, UnavailableError where it cannot be tried now.
+        """
         trial = self._results.get(version)
         if trial is None:
-            trial = self._results[version] = asyncio.create_task(self._try([path for path, _, _ in version]))
+            trial = self._results[version] = asyncio.create_task(self._try(version))
             trial.add_done_callback(lambda done: self._forget_accident(version, done))
         self._results.move_to_end(version)
         if len(self._results) > REMEMBERED:
             self._results.popitem(last=False)
         return await asyncio.shield(trial)
 
-    async def _try(self, files: Sequence[str]) -> pb.Vocabulary:
-        """A vocabulary that loads but dies of a text is fragile."""
+    async def _try(self, version: Version) -> pb.Vocabulary:
         try:
-            return await self._ask(files, self._length)
+            return await self._vocabulary(version)
+        except SandboxError as error:
+            log.warning("a vocabulary cannot be tried", model=version[0][0], error=repr(error))
+            raise UnavailableError("the store cannot try the model's vocabulary now") from None
+
+    async def _vocabulary(self, version: Version) -> pb.Vocabulary:
+        """A vocabulary that loads but dies of a text is fragile. Raises SandboxError where it could not be tried."""
+        try:
+            return await self._ask(version, self._length)
         except (ProcessDiedError, TookTooLongError) as error:
-            log.warning("a text was too much for a vocabulary", model=files[0], error=repr(error))
+            log.warning("a text was too much for a vocabulary", model=version[0][0], error=repr(error))
         try:
-            vocabulary = await self._ask(files, 0)
+            vocabulary = await self._ask(version, 0)
         except ProcessDiedError:
             raise _unusable("the engine dies of it") from None
         except TookTooLongError:
@@ -82,8 +97,13 @@ class Trials:
         vocabulary.fragile = True
         return vocabulary
 
-    async def _ask(self, files: Sequence[str], length: int) -> pb.Vocabulary:
-        answer = orjson.loads(await self._pool.ask(orjson.dumps({"files": files, "length": length})))
+    async def _ask(self, version: Version, length: int) -> pb.Vocabulary:
+        question = {"files": [path for path, _, _ in version], "length": length}
+        try:
+            answer = orjson.loads(await self._pool.ask(orjson.dumps(question)))
+        except TookTooLongError:
+            asyncio.get_running_loop().call_later(DOUBT_S, self._results.pop, version, None)
+            raise
         if "error" in answer:
             raise _unusable(answer["error"])
         return pb.Vocabulary(longest_token=answer["longest_token"])
@@ -99,5 +119,8 @@ def _unusable(reason: str) -> CorruptModelError:
 
 
 def _file_version(path: str) -> tuple[str, int, int]:
-    status = Path(path).stat()
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError:
+        raise CorruptModelError(f"blob {Path(path).name} is missing") from None
     return path, status.st_size, status.st_mtime_ns

@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
 
 from store import changes as module
 from store.changes import Changes
-from store.file_versions import version_of
+from store.file_versions import FileVersion, version_of
 
 FOR_EVER_S = 3600.0
 DEADLINE_S = 20.0
@@ -122,3 +122,23 @@ async def test_files_are_looked_at_by_themselves_while_somebody_watches(file: Pa
     remove(file)
     assert await next_names(watch) == {"x"}
     running.cancel()
+
+
+@pytest.mark.parametrize("error", [OSError("no"), RuntimeError("can't start new thread")])
+async def test_a_look_that_fails_is_made_again(
+    changes: Changes, file: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_PAUSE_S", 0.0)
+    outdated, errors = module._outdated, [error]
+
+    def failing(models: Mapping[str, Collection[FileVersion]]) -> set[str]:
+        if errors:
+            raise errors.pop()
+        return outdated(models)
+
+    monkeypatch.setattr(module, "_outdated", failing)
+    watch = changes.watch()
+    changes.observe("x", [version_of(file)])
+    remove(file)
+    assert await next_names(watch) == set()
+    assert await next_names(watch) == {"x"}

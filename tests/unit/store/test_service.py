@@ -16,16 +16,23 @@ from support.ollama_layout import JINJA, OllamaFolder, write_gguf
 
 from remuda.endpoints import Endpoints
 from remuda.rpc import open_channel, start_server
+from remuda.sandbox.pool import OverloadedError, SandboxPool
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
 from remuda.v1 import store_pb2_grpc
+from store import headers
+from store.__main__ import main
+from store.changes import Changes
 from store.embedded import import_embedded
+from store.gguf.header import Gguf
+from store.layout import blobs
 from store.library import Library
 from store.service import StoreService
 from store.shared_answer import SharedAnswer
-from store.trial.trials import Trials
+from store.trial.trials import Trials, Version
 
 CROWD = 32
+DEADLINE_S = 20.0
 PARAMS = {"temperature": 0.7, "num_ctx": 4096, "stop": ["<|im_end|>", 'say "x"'], "use_mmap": True}
 TEMPLATE = "{{ if .System }}{{ .System }}{{ end }}\n{{ .Prompt }}"
 
@@ -197,6 +204,96 @@ async def test_damaged_models_are_a_failed_precondition_without_paths(
         code, text = await refusal(store, name)
         assert code is grpc.StatusCode.FAILED_PRECONDITION
         assert str(folder.root) not in text
+
+
+async def test_exactly_the_named_files_are_tried(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[list[str]] = []
+
+    async def vocabulary(trials: Trials, version: Version) -> pb.Vocabulary:
+        tried.append([path for path, _, _ in version])
+        return pb.Vocabulary(longest_token=7)
+
+    monkeypatch.setattr(Trials, "vocabulary", vocabulary)
+    files = sorted(str(path) for path in (folder.root / "blobs").iterdir())[:2]
+    assert (await store.Try(pb.TryRequest(files=files))).longest_token == 7
+    assert tried == [files]
+
+
+async def test_a_trial_of_a_file_that_is_gone_is_a_failed_precondition(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await store.Try(pb.TryRequest(files=[str(folder.root / "blobs" / "sha256-0")]))
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert caught.value.details() == "blob sha256-0 is missing"
+
+
+async def test_a_store_that_cannot_try_now_is_unavailable(
+    store: store_pb2_grpc.StoreAsyncStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(pool: SandboxPool, question: bytes) -> bytes:
+        raise OverloadedError
+
+    monkeypatch.setattr(SandboxPool, "ask", ask)
+    bundle = await resolve(store, "tiny:8b")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await store.Try(pb.TryRequest(files=[bundle.model_path]))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_blob_that_goes_away_while_it_is_looked_at_fails_its_model_alone(
+    store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = folder.weights(tokens=9)
+    folder.install("registry.ollama.ai/library/leaving/latest", layer)
+    leaving = folder.root / "blobs" / layer["digest"].replace(":", "-")
+    content = leaving.read_bytes()
+    is_regular = blobs.is_regular_within
+
+    def removing(path: Path, within: Path) -> bool:
+        answer = is_regular(path, within)
+        if path == leaving:
+            path.unlink(missing_ok=True)
+        return answer
+
+    monkeypatch.setattr(blobs, "is_regular_within", removing)
+    assert {model.name for model in (await store.List(pb.ListRequest())).models} == {"leaving:latest", "Tiny:8B"}
+    overwrite(str(leaving), content)
+    reason = f"blob {layer['digest']} is missing"
+    assert await refusal(store, "leaving") == (grpc.StatusCode.FAILED_PRECONDITION, reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FileNotFoundError(2, "No such file"), grpc.StatusCode.FAILED_PRECONDITION),
+        (PermissionError(13, "Permission denied"), grpc.StatusCode.INTERNAL),
+    ],
+)
+async def test_weights_that_cannot_be_read_leave_the_listing_whole(
+    store: store_pb2_grpc.StoreAsyncStub, error: OSError, code: grpc.StatusCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(path: Path, *, arrays: bool = False) -> Gguf:
+        raise error
+
+    monkeypatch.setattr(headers, "read_gguf", failing)
+    assert [model.name for model in (await store.List(pb.ListRequest())).models] == ["Tiny:8B"]
+    assert (await refusal(store, "tiny:8b"))[0] is code
+
+
+async def test_the_process_ends_where_changes_are_looked_for_no_more(
+    settings: Settings, private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(changes: Changes) -> None:
+        raise ValueError("a mistake")
+
+    monkeypatch.setenv("REMUDA_INSTANCE_DIR", str(private_folder))
+    monkeypatch.setattr(Changes, "run", failing)
+    with pytest.raises(ValueError, match="a mistake"):
+        async with asyncio.timeout(DEADLINE_S):
+            await main(settings, asyncio.Event())
 
 
 async def test_a_replaced_file_is_read_anew(store: store_pb2_grpc.StoreAsyncStub, folder: OllamaFolder) -> None:

@@ -8,6 +8,7 @@ from support.charsmaps import BASE_SHIFT, BLOCK, charsmap, replace_a
 from support.vocabularies import RWKV_BYTES, SENTENCEPIECE, UNIGRAM, WORDS, write_vocabulary
 
 from remuda.settings.store import EMBEDDED_MODEL
+from store.gguf.charsmap import MAX_CHARSMAP
 from store.gguf.header import read_gguf
 from store.gguf.reader import InvalidGgufError
 from store.gguf.vocabulary import MAX_TOKEN, MAX_TOKENS, MAX_VOCABULARY
@@ -89,6 +90,7 @@ def test_a_model_without_a_vocabulary_has_a_plausible_size(tmp_path: Path, model
         (charsmap([BLOCK << BASE_SHIFT, *range(1, BLOCK)], b"x\0"), False),  # children beyond the table
         (charsmap([1 << 9 | 1 << BASE_SHIFT, *range(1, BLOCK)], b"x\0"), False),  # the same with a shifted distance
         (charsmap(list(range(BLOCK - 1)), b"x\0"), False),  # half a block
+        (replace_a(0, b"x\0".ljust(MAX_CHARSMAP, b"\0")), False),  # too large
     ],
 )
 def test_a_table_of_normalisations_leads_nowhere_else(tmp_path: Path, table: bytes, passes: bool) -> None:
