@@ -31,9 +31,10 @@ class TextKind(StrEnum):
 class Tokenizer:
     """One model's tokenizer. Its calls are thread-safe and release the GIL."""
 
-    def __init__(self, path: str, split_paths: Sequence[str] = ()) -> None:
-        """`split_paths`: the further files of a split model, which llama.cpp opens too. Raises GatewayError where the
-        vocabulary cannot be read."""
+    def __init__(self, path: str, split_paths: Sequence[str] = (), *, is_fragile: bool = False) -> None:
+        """`split_paths`: the further files of a split model, which llama.cpp opens too. With a fragile vocabulary only
+        `tokenize` may end the process. Raises GatewayError where the vocabulary cannot be read."""
+        self._is_fragile = is_fragile
         params = C.llama_model_default_params()
         params.vocab_only = True
         no_devices = (ctypes.c_void_p * 1)()  # or else llama.cpp opens each GPU
@@ -82,6 +83,8 @@ class Tokenizer:
     @cached_property
     def closing(self) -> list[int]:
         """The special token that ends every tokenised text; empty for a model that adds none."""
+        if self._is_fragile:
+            return []
         candidates = (C.llama_vocab_get_add_sep, C.llama_vocab_sep), (C.llama_vocab_get_add_eos, C.llama_vocab_eos)
         endings = {token(self._vocab) for is_added, token in candidates if is_added(self._vocab)}
         return [token for token in self.tokenize("")[-1:] if token in endings]
@@ -102,6 +105,8 @@ class Tokenizer:
 
         As in llguidance these are control tokens, and user-defined tokens in angle brackets.
         """
+        if self._is_fragile:
+            return None
         data = text.encode()
         tokens = (ctypes.c_int32 * (len(data) + 2))()
         if C.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), False, True) != 1:

@@ -56,7 +56,7 @@ class Vocabulary:
 
     def __init__(self, bundle: Bundle, known: store_pb2.Vocabulary, workshop: Workshop) -> None:
         """Blocks while it loads. `known`: what the store found out. Raises GatewayError where it cannot be read."""
-        self.tokenizer = Tokenizer(bundle.model_path, tuple(bundle.split_paths))
+        self.tokenizer = Tokenizer(bundle.model_path, tuple(bundle.split_paths), is_fragile=known.fragile)
         self._workshop = workshop
         self._files = (bundle.model_path, *bundle.split_paths)
         self._longest_token = known.longest_token
