@@ -50,7 +50,7 @@ async def attacked(server: Server, clients: int, pause_s: float, counts: dict[st
     command = [sys.executable, "-m", "loadtests.soak.hostile", *arguments]
     async with child(command, server.log.with_name("hostile.log"), {"PYTHONPATH": str(ROOT)}) as process:
         yield
-        answer, _ = await process.communicate()
+        answer, _ = await process.communicate(b"")  # closes stdin, too
     for name, count in orjson.loads(answer).items():
         counts[name] = counts.get(name, 0) + count
 
