@@ -16,7 +16,7 @@ from gateway.generation.request import Generation, ToolCall
 from gateway.grammar.lark import LarkWriter
 from gateway.grammar.rules import Rules, json_rules
 from gateway.prompt.conversation import Conversation, go_variables_of
-from gateway.prompt.templates.go_syntax import GoSyntax, Tags, parse_go
+from gateway.prompt.templates.go_syntax import GoSyntax, Tags, syntax_of_model
 from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.legacy import render_legacy
 from gateway.prompt.templates.renderer import TemplateRenderer
@@ -33,11 +33,14 @@ BRACKETS = ("{", "[")
 class GoTemplateFormat(ChatFormat):
     """Any Go template. All methods that look into it raise GatewayError where it does not parse."""
 
+    parsed: GoSyntax | None = None
+    """A request's own template, parsed; None = `template` is a model's."""
+
     reads_calls: ClassVar[bool] = True
 
     @property
     def syntax(self) -> GoSyntax:
-        return parse_go(self.template)
+        return self.parsed or syntax_of_model(self.template)
 
     @classmethod
     def matches(cls, bundle: Bundle) -> bool:

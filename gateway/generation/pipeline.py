@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from gateway.errors import GatewayError, overloaded
+from gateway.formats.chat_format import ChatFormat
 from gateway.formats.go_template import GoTemplateFormat
 from gateway.formats.registry import chat_format_of
 from gateway.generation import checks
@@ -77,8 +78,7 @@ class GenerationPipeline:
             await self._scheduler.load(model_spec(bundle, options), generation.keep_alive_ns)
             yield _immediate("load", record)
             return
-        await self._check_template(generation.template)
-        resolved = self._resolve(generation, bundle, options)
+        resolved = await self._resolve(generation, bundle, options)
         prompt = await self._prompts.build(resolved)
         if generation.debug_render_only:
             yield Done("", rendered=prompt.text, rendered_images=len(prompt.segments))
@@ -97,21 +97,19 @@ class GenerationPipeline:
         vocabulary = await self._vocabularies.get(bundle)
         return vocabulary.tokenizer.infill is not None
 
-    async def _check_template(self, template: str | None) -> None:
-        """Refuses a request's own template that is too long or does not parse. A thread parses it, and the parser
-        remembers it."""
-        if template:
-            checks.check_template(template, self._settings.max_template)
-            await self._template_threads.run(parse_go, template)
-
-    def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
+    async def _resolve(self, generation: Generation, bundle: store_pb2.Bundle, options: Options) -> ResolvedRequest:
+        chat_format = await self._format(generation, bundle)
         checks.check_images(generation, bundle)
-        if generation.template or generation.suffix:
-            chat_format = GoTemplateFormat(generation.template or bundle.go_template)
-        else:
-            chat_format = chat_format_of(bundle)
         checks.check_tools(generation, chat_format)
         return ResolvedRequest(generation, bundle, options, chat_format, checks.thinking_of(generation, bundle))
+
+    async def _format(self, generation: Generation, bundle: store_pb2.Bundle) -> ChatFormat:
+        """The model's format, or one of the request's own template, which a thread parses. Raises GatewayError."""
+        if not generation.template:
+            return GoTemplateFormat(bundle.go_template) if generation.suffix else chat_format_of(bundle)
+        checks.check_template(generation.template, self._settings.max_template)
+        parsed = await self._template_threads.run(parse_go, generation.template)
+        return GoTemplateFormat(generation.template, parsed)
 
     async def _grammar(self, resolved: ResolvedRequest, prompt: Prompt) -> ReplyGrammar:
         answer = await self._grammars.rules(resolved.generation)

@@ -11,7 +11,7 @@ from gateway.generation.options import Options
 from gateway.generation.request import Generation, Kind, Message
 from gateway.prompt.conversation import Conversation, assemble, think_variables
 from gateway.prompt.images import CELLS_PER_IMAGE, TokenPart, divide, images_of, with_marks
-from gateway.prompt.templates.go_syntax import parse_go
+from gateway.prompt.templates.go_syntax import syntax_of_model
 from gateway.prompt.templates.language import Language
 from gateway.prompt.templates.renderers import Renderers
 from gateway.prompt.truncate import check_length, cut_middle, drop_oldest
@@ -91,7 +91,7 @@ class PromptBuilder:
         """Renders the request's Go template or the model's own. Where neither inserts, special tokens mark the gap."""
         generation, marks, num_ctx = resolved.generation, vocabulary.tokenizer.infill, resolved.options.num_ctx
         template = generation.template or resolved.bundle.go_template
-        if generation.template or parse_go(template).uses("Suffix"):
+        if generation.template or syntax_of_model(template).uses("Suffix"):
             variables = {"Prompt": generation.prompt, "Suffix": generation.suffix, **think_variables(resolved.think)}
             text = await self._renderers.of(generation).render(Language.GO, template, lambda: variables)
             return await _tokenized(vocabulary, text, num_ctx)

@@ -14,7 +14,7 @@ from gateway.errors import internal
 FUNCTIONS = dict.fromkeys(("json", "currentDate", "yesterdayDate", "toTypeScriptType"), str)
 """Names that parse as functions. Parsing never calls them."""
 PARSED = 32
-"""Parsed templates in the cache. Few, as requests bring their own and one of 64 KiB takes megabytes."""
+"""Parsed templates of models in the cache. Few, as one of 64 KiB takes megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,16 @@ class GoSyntax:
         return self.source[:start] + "{{ end }}" * open_blocks
 
 
-@lru_cache(maxsize=PARSED)
 def parse_go(source: str) -> GoSyntax:
     """Parses a template. Appends the reply where it shows neither messages nor a reply. Raises GatewayError."""
     syntax = _parse(source)
     return syntax if syntax.uses("Messages") or syntax.uses("Response") else _parse(source + "{{ .Response }}")
+
+
+@lru_cache(maxsize=PARSED)
+def syntax_of_model(template: str) -> GoSyntax:
+    """`parse_go` for the template of a model, which many requests share. Raises GatewayError."""
+    return parse_go(template)
 
 
 def _parse(source: str) -> GoSyntax:
