@@ -11,7 +11,6 @@ WORKER_STOPPED = (
 )
 NO_MODEL = "model '' not found"
 """Of a request without the name of a model."""
-NOT_STARTED = "the server cannot start a process for this request now"
 STOPPING = "the server is shutting down"
 QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
 

@@ -1,6 +1,6 @@
 """The way of an embedding request: resolve the model, tokenise and cut the inputs, submit them, order the vectors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from gateway.links.store import StoreLink
 from gateway.links.submission import Submission
 from gateway.prompt.vocabulary.tokenizer import Tokenizer
 from gateway.prompt.vocabulary.vocabularies import Vocabularies
+from remuda.groups import groups
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2, wire_pb2
@@ -107,7 +108,7 @@ class Embeddings:
         self, request: EmbeddingRequest, spec: pb.ModelSpec, inputs: list[list[int]], record: RequestRecord
     ) -> Results:
         results = Results([None] * len(inputs))
-        for start, group in groups(inputs, self._settings.embedding_group):
+        for start, group in groups(inputs, len, self._settings.embedding_group):
             embed = wire_pb2.Embed(inputs=[wire_pb2.EmbedInput(tokens=tokens) for tokens in group])
             work = wire_pb2.Work(embed=embed)
             submission = self._scheduler.submission(spec, request.keep_alive_ns, work)
@@ -148,17 +149,6 @@ def fit(tokens: list[int], tokenizer: Tokenizer, limit: int, truncate: bool) -> 
     if limit <= tokenizer.adds_bos + len(closing):
         raise invalid("input after truncation exceeds maximum context length")
     return tokens[: limit - len(closing)] + closing
-
-
-def groups(inputs: list[list[int]], tokens: int) -> Iterator[tuple[int, list[list[int]]]]:
-    """Groups of inputs of about `tokens` tokens, each with the index of its first input."""
-    start, size = 0, 0
-    for index, entry in enumerate(inputs):
-        if index > start and size + len(entry) > tokens:
-            yield start, inputs[start:index]
-            start, size = index, 0
-        size += len(entry)
-    yield start, inputs[start:]
 
 
 def _failure(error: GatewayError, progress: Progress, request: EmbeddingRequest) -> GatewayError:

@@ -4,21 +4,12 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import NOT_STARTED, GatewayError, invalid, mistyped, overloaded, unavailable
+from gateway.errors import GatewayError, invalid, mistyped
 from gateway.generation.request import Generation
-from gateway.grammar.rules import Rules, json_rules
-from remuda.sandbox.pool import (
-    NICE,
-    DidNotStartError,
-    OverloadedError,
-    ProcessDiedError,
-    Sandbox,
-    SandboxPool,
-    TookTooLongError,
-)
+from gateway.grammar.rules import TOO_DEEP, Rules, json_rules
+from gateway.links.sandboxes import ask
+from remuda.sandbox.pool import NICE, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
-
-NESTED = "it is nested too deeply"
 
 
 class AnswerGrammars:
@@ -62,7 +53,7 @@ class AnswerGrammars:
         try:
             question = orjson.dumps({"schema": schema})
         except orjson.JSONEncodeError:
-            raise _bad_schema(NESTED) from None
+            raise _bad_schema(TOO_DEEP) from None
         if len(question) - len(b'{"schema":}') > self._max_schema:
             raise _bad_schema(f"it has more than {self._max_schema} bytes")
         answer = await self._ask(question)
@@ -80,15 +71,11 @@ class AnswerGrammars:
 
     async def _ask(self, question: bytes) -> dict[str, Any]:
         try:
-            return orjson.loads(await self._pool.ask(question))
-        except OverloadedError:
-            raise overloaded() from None
-        except DidNotStartError:
-            raise unavailable(NOT_STARTED) from None
+            return orjson.loads(await ask(self._pool, question))
         except TookTooLongError:
             return {"error": "it takes too long to compile"}
         except ProcessDiedError:
-            return {"error": f"{NESTED}, or takes too much memory"}
+            return {"error": f"{TOO_DEEP}, or takes too much memory"}
 
 
 def _bad_schema(reason: str) -> GatewayError:

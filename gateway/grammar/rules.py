@@ -7,6 +7,9 @@ import orjson
 Rules: TypeAlias = dict[str, Any]
 """One grammar of llguidance: {"json_schema": …} or {"lark_grammar": …}."""
 
+TOO_DEEP = "it is nested too deeply"
+"""Why a schema or grammar is refused."""
+
 WRITING = {
     "whitespace_flexible": False,
     "item_separator": ", ",

@@ -6,7 +6,6 @@ A question is a JSON object {"schema"} or {"grammar"}, an answer {"rules"} or {"
 """
 
 import sys
-import threading
 from functools import partial
 from typing import Any
 
@@ -15,11 +14,10 @@ from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
 from gateway.grammar.gbnf import lark_of, without_source
 from gateway.grammar.repetitions import MAX_REPETITIONS, most_repetitions
-from gateway.grammar.rules import Rules, grammar_text, json_rules
+from gateway.grammar.rules import TOO_DEEP, Rules, grammar_text, json_rules
 from gateway.grammar.schema import closed
-from remuda.sandbox.child import serve
+from remuda.sandbox.child import on_stack, serve
 
-TOO_DEEP = "it is nested too deeply"
 TOO_MANY = f"it demands more than {MAX_REPETITIONS} items of a list"
 MATCHES_NOTHING = "nothing can match it"
 DEAD_END = "NoExtensionBias"
@@ -36,16 +34,11 @@ STACK = 4 << 20
 
 def main() -> None:
     """Usage: python -m gateway.grammar.sandbox BOUNDS..."""
-    threading.stack_size(STACK)
     serve("schemas", sys.argv[1:], partial(_answer, LLTokenizer("byte")))
 
 
 def _answer(vocabulary: LLTokenizer, question: bytes) -> bytes:
-    answers: list[bytes] = []
-    thread = threading.Thread(target=lambda: answers.append(_reply(vocabulary, question)))
-    thread.start()
-    thread.join()
-    return answers[0]
+    return on_stack(STACK, partial(_reply, vocabulary, question))
 
 
 def _reply(vocabulary: LLTokenizer, question: bytes) -> bytes:

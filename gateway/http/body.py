@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from gateway.errors import invalid, too_large
 from gateway.golang import types as go
-from gateway.http.body_budget import TOO_LARGE, body_memory_of, body_threads_of, declared_length
+from gateway.http.body_budget import TOO_LARGE, body_memory_of, body_threads_of
 
 Body = TypeVar("Body", bound=BaseModel)
 Value = TypeVar("Value")
@@ -71,9 +71,9 @@ class GoObject(BaseModel):
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, for which the request reserves memory. Raises GatewayError: TOO_LARGE beyond `limit` bytes,
     TIMED_OUT where it does not arrive, BUSY where the bodies of others take the memory."""
-    if declared_length(request.scope) > limit:
-        raise too_large(TOO_LARGE)
     memory = body_memory_of(request.scope)
+    if memory.declared > limit:
+        raise too_large(TOO_LARGE)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():

@@ -69,12 +69,12 @@ class BodyMemory:
     def __init__(self, budget: BodyBudget, declared: int = 0) -> None:
         """`declared` is the length in bytes that the client has announced, or 0."""
         self._budget = budget
-        self._declared = declared
+        self.declared = declared
         self._size = 0
 
     def grow(self, more: int) -> None:
         """Reserves `more` bytes. Raises GatewayError: TOO_LARGE or BUSY."""
-        self._budget.reserve(more, max(self._size + more, self._declared))
+        self._budget.reserve(more, max(self._size + more, self.declared))
         self._size += more
 
     def grow_by_values(self, body: bytes) -> None:

@@ -9,6 +9,7 @@ import os
 import resource
 import struct
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
@@ -38,6 +39,16 @@ def serve(title: str, arguments: Sequence[str], answer: Callable[..., bytes]) ->
     _send(answers, b"")
     while (question := _receive(questions)) is not None:
         _send(answers, answer(question, *others))
+
+
+def on_stack(size: int, work: Callable[[], bytes]) -> bytes:
+    """What `work` returns in a thread with `size` bytes of stack. The process dies of work that takes more."""
+    threading.stack_size(size)
+    answers: list[bytes] = []
+    thread = threading.Thread(target=lambda: answers.append(work()))
+    thread.start()
+    thread.join()
+    return answers[0]
 
 
 def _close_inherited() -> None:

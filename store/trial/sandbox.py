@@ -7,15 +7,12 @@ A question is a JSON object {"files", "length"}, an answer {"longest_token"} or 
 
 import ctypes
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-import llama_cpp.llama_cpp as _untyped
 import orjson
 
+from remuda.bare_vocabulary import C, drop_line, load_vocabulary, send_log_to
 from remuda.sandbox.child import serve
-
-C: Any = _untyped  # the bindings are only partly typed
 
 UNITS = (
     *("a", "Z", "\u00e9", "\u4e2d", "\u0301", "\U0001f600"),
@@ -27,18 +24,13 @@ UNITS = (
 
 def main() -> None:
     """Usage: python -m store.trial.sandbox BOUNDS..."""
-    silence = C.llama_log_callback(_ignore)  # kept here: llama.cpp has only a pointer
-    C.llama_log_set(silence, ctypes.c_void_p(0))
+    send_log_to(drop_line)
     serve("trial", sys.argv[1:], _answer)
-
-
-def _ignore(level: int, text: bytes, data: Any) -> None:
-    del level, text, data
 
 
 def _answer(question: bytes) -> bytes:
     asked = orjson.loads(question)
-    model = _load(asked["files"])
+    model = load_vocabulary(asked["files"])
     if not model:
         return orjson.dumps({"error": "it cannot be read"})
     vocabulary = C.llama_model_get_vocab(model)
@@ -47,15 +39,6 @@ def _answer(question: bytes) -> bytes:
     longest = max(map(len, _texts(vocabulary)), default=0)
     C.llama_model_free(model)
     return orjson.dumps({"longest_token": longest})
-
-
-def _load(files: Sequence[str]) -> Any:
-    params = C.llama_model_default_params()
-    params.vocab_only = True
-    no_devices = (ctypes.c_void_p * 1)()  # or else llama.cpp opens each GPU
-    params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
-    names = (ctypes.c_char_p * len(files))(*(file.encode() for file in files))
-    return C.llama_model_load_from_splits(names, len(files), params)
 
 
 def _tokenize(vocabulary: Any, text: bytes) -> None:

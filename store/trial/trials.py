@@ -11,7 +11,9 @@ from remuda.logs import get_logger
 from remuda.sandbox.pool import ProcessDiedError, Sandbox, SandboxError, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
+from store import file_versions
 from store.errors import CorruptModelError, UnavailableError
+from store.file_versions import FileVersion
 
 log = get_logger()
 
@@ -25,8 +27,8 @@ DOUBT_S = 300.0
 """How long a result is believed that a time-out led to. It may tell of a busy machine or a cold disk, and not of the
 file; yet a file that does take too long must not have its process taken by every request."""
 
-Version = tuple[tuple[str, int, int], ...]
-"""Path, size in bytes and time of each file of a model."""
+Version = tuple[FileVersion, ...]
+"""Of each file of a model."""
 
 
 def version_of(files: Sequence[str]) -> Version:
@@ -79,7 +81,7 @@ class Trials:
         try:
             return await self._vocabulary(version)
         except SandboxError as error:
-            log.warning("a vocabulary cannot be tried", model=version[0][0], error=repr(error))
+            log.warning("a vocabulary cannot be tried", model=str(version[0].path), error=repr(error))
             raise UnavailableError("the store cannot try the model's vocabulary now") from None
 
     async def _vocabulary(self, version: Version) -> pb.Vocabulary:
@@ -87,7 +89,7 @@ class Trials:
         try:
             return await self._ask(version, self._length)
         except (ProcessDiedError, TookTooLongError) as error:
-            log.warning("a text was too much for a vocabulary", model=version[0][0], error=repr(error))
+            log.warning("a text was too much for a vocabulary", model=str(version[0].path), error=repr(error))
         try:
             vocabulary = await self._ask(version, 0)
         except ProcessDiedError:
@@ -98,7 +100,7 @@ class Trials:
         return vocabulary
 
     async def _ask(self, version: Version, length: int) -> pb.Vocabulary:
-        question = {"files": [path for path, _, _ in version], "length": length}
+        question = {"files": [str(file.path) for file in version], "length": length}
         try:
             answer = orjson.loads(await self._pool.ask(orjson.dumps(question)))
         except TookTooLongError:
@@ -118,9 +120,8 @@ def _unusable(reason: str) -> CorruptModelError:
     return CorruptModelError(f"unable to load model: its vocabulary cannot be used: {reason}")
 
 
-def _file_version(path: str) -> tuple[str, int, int]:
+def _file_version(path: str) -> FileVersion:
     try:
-        status = Path(path).stat()
+        return file_versions.version_of(Path(path))
     except FileNotFoundError:
         raise CorruptModelError(f"blob {Path(path).name} is missing") from None
-    return path, status.st_size, status.st_mtime_ns

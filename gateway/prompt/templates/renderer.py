@@ -5,17 +5,10 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import orjson
 
-from gateway.errors import NOT_STARTED, internal, invalid, overloaded, unavailable
+from gateway.errors import internal, invalid, overloaded
+from gateway.links.sandboxes import ask
 from gateway.prompt.templates.language import Language
-from remuda.sandbox.pool import (
-    NICE,
-    DidNotStartError,
-    OverloadedError,
-    ProcessDiedError,
-    Sandbox,
-    SandboxPool,
-    TookTooLongError,
-)
+from remuda.sandbox.pool import NICE, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.threads import Threads
 
@@ -94,11 +87,7 @@ class TemplateRenderer:
 
     async def _ask(self, question: bytes) -> bytes:
         try:
-            return await self._pool.ask(question)
-        except OverloadedError:
-            raise overloaded() from None
-        except DidNotStartError:
-            raise unavailable(NOT_STARTED) from None
+            return await ask(self._pool, question)
         except TookTooLongError:
             raise internal("template: it took too long to render") from None
         except ProcessDiedError:

@@ -6,9 +6,7 @@ than a process has. A thread gets a stack for the text at hand, up to a bound. B
 A question is a JSON object {"files", "texts", "kind", "limit"}, an answer {"tokens"} or {"error"}.
 """
 
-import ctypes
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -16,8 +14,9 @@ from typing import Any
 import orjson
 
 from gateway.errors import GatewayError
-from gateway.prompt.vocabulary.tokenizer import C, TextKind, Tokenizer
-from remuda.sandbox.child import serve
+from gateway.prompt.vocabulary.tokenizer import TextKind, Tokenizer
+from remuda.bare_vocabulary import drop_line, send_log_to
+from remuda.sandbox.child import on_stack, serve
 
 STACK_PER_CHARACTER = 512
 """Bytes. llama.cpp takes 324, the same in all of its pre-tokenizers."""
@@ -29,13 +28,8 @@ Vocabularies = Callable[[tuple[str, ...]], Tokenizer]
 def main() -> None:
     """Usage: python -m gateway.prompt.vocabulary.sandbox BOUNDS... STACK_BYTES CACHE_SIZE"""
     *bounds, cache_size = sys.argv[1:]
-    silence = C.llama_log_callback(_ignore)  # kept here: llama.cpp has only a pointer
-    C.llama_log_set(silence, ctypes.c_void_p(0))
+    send_log_to(drop_line)
     serve("tokenizer", bounds, partial(_answer, lru_cache(int(cache_size))(_load)))
-
-
-def _ignore(level: int, text: bytes, data: Any) -> None:
-    del level, text, data
 
 
 def _load(files: tuple[str, ...]) -> Tokenizer:
@@ -45,12 +39,8 @@ def _load(files: tuple[str, ...]) -> Tokenizer:
 def _answer(vocabularies: Vocabularies, question: bytes, stack: int) -> bytes:
     asked = orjson.loads(question)
     longest = max(map(len, asked["texts"]), default=0)
-    threading.stack_size(min(LEAST_STACK + longest * STACK_PER_CHARACTER, stack) & -LEAST_STACK)
-    answers: list[bytes] = []
-    thread = threading.Thread(target=lambda: answers.append(_reply(vocabularies, asked)))
-    thread.start()
-    thread.join()
-    return answers[0]
+    needed = min(LEAST_STACK + longest * STACK_PER_CHARACTER, stack) & -LEAST_STACK
+    return on_stack(needed, partial(_reply, vocabularies, asked))
 
 
 def _reply(vocabularies: Vocabularies, asked: dict[str, Any]) -> bytes:

@@ -5,14 +5,10 @@ import weakref
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
-
-import llama_cpp.llama_cpp as _untyped
 
 from gateway.errors import internal, invalid
 from gateway.prompt.infill import InfillMarks
-
-C: Any = _untyped  # the bindings are only partly typed
+from remuda.bare_vocabulary import C, load_vocabulary
 
 NULL_TOKEN = -1
 
@@ -35,13 +31,7 @@ class Tokenizer:
         """`split_paths`: the further files of a split model, which llama.cpp opens too. With a fragile vocabulary only
         `tokenize` may end the process. Raises GatewayError where the vocabulary cannot be read."""
         self._is_fragile = is_fragile
-        params = C.llama_model_default_params()
-        params.vocab_only = True
-        no_devices = (ctypes.c_void_p * 1)()  # or else llama.cpp opens each GPU
-        params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
-        paths = [path, *split_paths]
-        names = (ctypes.c_char_p * len(paths))(*(path.encode() for path in paths))
-        self._model = C.llama_model_load_from_splits(names, len(paths), params)
+        self._model = load_vocabulary((path, *split_paths))
         if not self._model:
             raise internal("unable to load model: its vocabulary cannot be read")
         weakref.finalize(self, C.llama_model_free, self._model)

@@ -1,13 +1,12 @@
 """The vocabularies of a gateway."""
 
 import asyncio
-import ctypes
 from collections import OrderedDict
 from typing import Any
 
 from gateway.links.store import StoreLink
-from gateway.prompt.vocabulary.tokenizer import C
 from gateway.prompt.vocabulary.vocabulary import Vocabulary, Workshop
+from remuda.bare_vocabulary import send_log_to
 from remuda.logs import get_logger
 from remuda.settings import Settings
 from remuda.v1.store_pb2 import Bundle
@@ -25,8 +24,7 @@ class Vocabularies:
         self._most = settings.vocabulary_cache
         self._workshop = Workshop.of(settings)
         self._loaded: OrderedDict[str, asyncio.Task[Vocabulary]] = OrderedDict()
-        self._log = C.llama_log_callback(_log_errors)  # llama.cpp keeps only a pointer
-        C.llama_log_set(self._log, ctypes.c_void_p(0))
+        send_log_to(_log_errors)
 
     async def close(self) -> None:
         """Ends the tokenizer processes."""

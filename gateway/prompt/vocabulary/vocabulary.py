@@ -1,21 +1,15 @@
 """One model's vocabulary in a gateway: short texts are tokenised at once, long ones in processes of their own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from gateway.errors import NOT_STARTED, internal, invalid, overloaded, unavailable
+from gateway.errors import internal, invalid, overloaded
+from gateway.links.sandboxes import ask
 from gateway.prompt.vocabulary.tokenizer import TextKind, Tokenizer
-from remuda.sandbox.pool import (
-    NICE,
-    DidNotStartError,
-    OverloadedError,
-    ProcessDiedError,
-    Sandbox,
-    SandboxPool,
-    TookTooLongError,
-)
+from remuda.groups import groups
+from remuda.sandbox.pool import NICE, ProcessDiedError, Sandbox, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.threads import Threads
 from remuda.v1 import store_pb2
@@ -77,7 +71,7 @@ class Vocabulary:
         if sum(map(_size, texts)) <= self._inline:
             return [self.tokenizer.tokenize(text, kind) for text in texts]
         tokens: list[list[int]] = []
-        for some in _groups(texts):
+        for _, some in groups(texts, _size, QUESTION):
             tokens += await self._ask(some, limit, kind)
         return tokens
 
@@ -97,11 +91,7 @@ class Vocabulary:
     async def _ask(self, texts: Sequence[str], limit: int | None, kind: TextKind) -> list[list[int]]:
         question = {"files": self._files, "texts": texts, "kind": kind.value, "limit": limit}
         try:
-            answer = orjson.loads(await self._workshop.processes.ask(orjson.dumps(question)))
-        except OverloadedError:
-            raise overloaded() from None
-        except DidNotStartError:
-            raise unavailable(NOT_STARTED) from None
+            answer = orjson.loads(await ask(self._workshop.processes, orjson.dumps(question)))
         except TookTooLongError:
             raise invalid("the prompt takes too long to tokenise") from None
         except ProcessDiedError:
@@ -113,15 +103,3 @@ class Vocabulary:
 
 def _size(text: str) -> int:
     return len(text) + TEXT
-
-
-def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The texts in their order, in groups of about `QUESTION` characters."""
-    start, size = 0, 0
-    for index, text in enumerate(texts):
-        if index > start and size + _size(text) > QUESTION:
-            yield texts[start:index]
-            start, size = index, 0
-        size += _size(text)
-    if start < len(texts):
-        yield texts[start:]

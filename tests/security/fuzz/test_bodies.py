@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fuzzing import Loop, event_loop, fuzzed
+from support.fuzzing import Loop, fuzzed
 from support.gateway_world import FINISHED, STOP, World, world_in
 from support.serving import short_folder
 
@@ -160,12 +160,6 @@ async def answer_everything(world: World) -> None:
     while True:
         world.push(await world.running(), "word", finished=STOP)
         world.scheduler.events.put_nowait(FINISHED)
-
-
-@pytest.fixture(scope="module")
-def loop() -> Generator[Loop]:
-    with event_loop() as loop:
-        yield loop
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.bpe_vocabulary import write_bpe_vocabulary
-from support.fuzzing import IS_LONG, Loop, event_loop, fuzzed
+from support.fuzzing import IS_LONG, Loop, fuzzed
 
 from gateway.errors import GatewayError
 from gateway.prompt.vocabulary.vocabulary import Vocabulary, Workshop
@@ -34,12 +34,6 @@ PRE_TOKENIZERS = (
 UNITS = ("a", "1", "!", " ", "\n", "\u00e9", "\u4e2d", "\u0301", "\U0001f600", "a1", " a", "'s", "\0")
 LONG = 100_000
 EDGES = (0, 1, 2, 255, 256, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
-
-
-@pytest.fixture(scope="module")
-def loop() -> Generator[Loop]:
-    with event_loop() as loop:
-        yield loop
 
 
 @pytest.fixture(scope="module")

@@ -212,7 +212,7 @@ async def test_exactly_the_named_files_are_tried(
     tried: list[list[str]] = []
 
     async def vocabulary(trials: Trials, version: Version) -> pb.Vocabulary:
-        tried.append([path for path, _, _ in version])
+        tried.append([str(file.path) for file in version])
         return pb.Vocabulary(longest_token=7)
 
     monkeypatch.setattr(Trials, "vocabulary", vocabulary)

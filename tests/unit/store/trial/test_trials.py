@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from itertools import repeat
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from remuda.sandbox.pool import OverloadedError, ProcessDiedError, SandboxError, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from store.errors import CorruptModelError, UnavailableError
+from store.file_versions import FileVersion
 from store.trial import trials as module
 from store.trial.trials import Trials
 
-VERSION = (("/models/blobs/sha256-1", 1, 1),)
+VERSION = (FileVersion(Path("/models/blobs/sha256-1"), inode=1, size=1, mtime_ns=1),)
 KNOWN = orjson.dumps({"longest_token": 8})
 Answers = Callable[..., None]
 
