@@ -21,7 +21,7 @@ from remuda.v1 import wire_pb2 as wire
 from workers.engine.log import EngineLog
 from workers.engine.sequence import Sequence, SequenceKey
 from workers.worker.__main__ import SWITCH_INTERVAL_S
-from workers.worker.loading import Loader
+from workers.worker.loading import Loader, Parts
 from workers.worker.outbox import Outbox
 from workers.worker.translate import sequence_of
 
@@ -74,7 +74,7 @@ class EngineAlone:
 
     def __init__(self, setup: Setup) -> None:
         log = EngineLog(verbose=False)
-        loader = Loader(start_message(setup), Settings(), log, on_progress=lambda _: None, on_growth=lambda: None)
+        loader = Loader(start_message(setup), Settings(), log, Parts())
         self._model, self._runner = loader.load()
         self._clock = DecodeClock()
         sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -6,10 +6,10 @@ from typing import Final, Generic, TypeVar
 
 import orjson
 
+from remuda.file_versions import FileVersion
 from remuda.v1 import store_pb2 as pb
 from store.capabilities import Evidence, detect_capabilities
 from store.details import describe
-from store.file_versions import FileVersion
 from store.layout.layers import CoreLayers, SmallLayers
 from store.layout.manifests import Installed
 from store.template_choice import TemplateSources

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Final
 
+from remuda.file_versions import FileVersion, is_current
 from remuda.logs import get_logger
-from store.file_versions import FileVersion, is_current
 
 MAX_MODELS: Final = 1024
 """Models whose files are looked at. A gateway remembers a quarter of it; a look takes about 10 µs for each model."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.file_versions import FileVersion
+from remuda.file_versions import FileVersion
 from store.gguf.header import Gguf, read_gguf
 from store.gguf.reader import InvalidGgufError
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from remuda.file_versions import FileVersion
 from store.errors import CorruptModelError
-from store.file_versions import FileVersion
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.gguf.splits import is_split, merge, order

@@ -21,7 +21,8 @@ HEADER = struct.Struct(">I")
 
 
 def serve(title: str, arguments: Sequence[str], answer: Callable[..., bytes]) -> None:
-    """Answers within its bounds: the first `arguments` are its parent, its niceness, and its bytes of address space.
+    """Answers within its bounds: the first `arguments` are its parent, its niceness, and its bytes of address space, 0
+    for no limit.
 
     `answer` is called with a question and with the other arguments, as numbers.
     """
@@ -30,9 +31,8 @@ def serve(title: str, arguments: Sequence[str], answer: Callable[..., bytes]) ->
     os.nice(niceness)
     _close_inherited()
     setproctitle.setproctitle(f"remuda {title}")
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    memory = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if memory:
+        _bound_memory(memory)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing that a library prints is taken for an answer
@@ -49,6 +49,12 @@ def on_stack(size: int, work: Callable[[], bytes]) -> bytes:
     thread.start()
     thread.join()
     return answers[0]
+
+
+def _bound_memory(memory: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    memory = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def _close_inherited() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -61,7 +62,7 @@ class Sandbox:
     module: str
     """What a process runs. It calls `remuda.sandbox.child.serve` with its arguments, which begin with its bounds."""
     memory: int
-    """Bytes of address space of a process."""
+    """Bytes of address space of a process; 0 = no limit."""
     arguments: tuple[int, ...]
     niceness: int
     """How far its processes stand back for others, as in nice(2)."""
@@ -70,6 +71,10 @@ class Sandbox:
     """Questions that wait for a process at most."""
     timeout_ns: int
     start_timeout_ns: int
+    environment: Mapping[str, str] | None = None
+    """The environment of a process; None = the little that `sandbox_environment` gives to all."""
+    single_use: bool = False
+    """Whether a process ends after one answer. Then the next one is started ahead of its question."""
 
 
 class SandboxPool:
@@ -81,6 +86,7 @@ class SandboxPool:
         self._turns = asyncio.Semaphore(sandbox.processes)
         self._open = 0  # questions, those that wait included
         self._tasks: set[asyncio.Task[bytes | None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def start(self) -> None:
@@ -96,6 +102,7 @@ class SandboxPool:
             await asyncio.wait(self._tasks)
         while self._idle:
             await _end(self._idle.pop())
+        await asyncio.gather(*self._endings)
 
     async def ask(self, question: bytes) -> bytes:
         """The answer. Raises SandboxError.
@@ -137,7 +144,7 @@ class SandboxPool:
 
     async def _start_first(self) -> None:
         async with self._turns:
-            if (process := await self._take()) is not None:
+            if not self._idle and (process := await self._take()) is not None:
                 self._idle.append(process)
 
     async def _turn(self, question: bytes) -> bytes | None:
@@ -164,10 +171,20 @@ class SandboxPool:
             return None
         finally:
             exchange.cancel()
-            if answer is not None and not self._closed:
+            if answer is not None and not self._closed and not self._sandbox.single_use:
                 self._idle.append(process)
+            elif answer is not None:
+                self._end_beside(process)
             else:  # it may still be busy with the question
                 await asyncio.shield(_end(process))
+            if self._sandbox.single_use and not self._closed:
+                self.start()
+
+    def _end_beside(self, process: Process) -> None:
+        """Ends a process while its answer is read: that takes ten milliseconds."""
+        ending = asyncio.create_task(_end(process))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
 
     async def _take(self) -> Process | None:
         """A process that is alive; None where none could be started."""
@@ -189,13 +206,10 @@ class SandboxPool:
     async def _spawn(self) -> Process:
         """A process that is ready, so that its start takes nothing of the question's time."""
         sandbox = self._sandbox
-        command = (
-            sys.executable,
-            "-m",
-            sandbox.module,
-            *map(str, (os.getpid(), sandbox.niceness, sandbox.memory, *sandbox.arguments)),
-        )
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=sandbox_environment())
+        environment = sandbox_environment() if sandbox.environment is None else sandbox.environment
+        arguments = os.getpid(), sandbox.niceness, sandbox.memory, *sandbox.arguments
+        command = sys.executable, "-m", sandbox.module, *map(str, arguments)
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment)
         try:
             async with asyncio.timeout(seconds(sandbox.start_timeout_ns)):
                 await _receive(process)

@@ -60,6 +60,22 @@ class WorkerSettings(LenientSettings):
     matrices (`row`), all tensors in parallel (`tensor`), or not at all (`none`)."""
     tensor_split: Annotated[Proportions, Field(validation_alias="REMUDA_TENSOR_SPLIT")] = ()
     """Proportions of a model on each of several GPUs (OLLAMA_SCHED_SPREAD): `3,1`. Unset: by their free memory."""
+    measure_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_MEASURE_TIMEOUT")] = 30 * NANOSECONDS["s"]
+    """How long a dry run may take, which tells what a model would take before it is loaded. It takes a tenth of a
+    second, a second with the largest vocabularies, and longer from a cold disk."""
+    measure_processes: Annotated[Positive, Field(validation_alias="REMUDA_MEASURE_PROCESSES")] = 2
+    """Dry runs at a time. Beside one that takes all its time, other models are still measured. On a GPU each takes some
+    hundred megabytes for a moment."""
+    measure_queue: Annotated[Unsigned, Field(validation_alias="REMUDA_MEASURE_QUEUE")] = 64
+    """Models that wait for a dry run at most. Further ones are not loaded, and say why."""
+    measure_memory: Annotated[int, Field(ge=GIB // 2), Digits, Field(validation_alias="REMUDA_MEASURE_MEMORY")] = (
+        64 * GIB
+    )
+    """Bytes of address space of a dry run on a machine without GPUs. A projector's weights and a recurrent model's
+    states are allocated in it for a moment. All else takes some hundred megabytes. With a GPU there is no limit: CUDA
+    reserves address space for all memory there is."""
+    measurements_kept: Annotated[Positive, Field(validation_alias="REMUDA_MEASUREMENTS_KEPT")] = 1024
+    """What dry runs said, kept by model, options and files. One takes a kilobyte or two."""
     adapters_kept: Annotated[Unsigned, Field(validation_alias="REMUDA_ADAPTERS_KEPT")] = 16
     """Loaded LoRA adapters of a replica. Beyond this number, adapters that no request uses are dropped. Each takes some
     ten to some hundred megabytes beside the model, and half a second to load again."""

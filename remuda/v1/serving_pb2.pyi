@@ -56,12 +56,20 @@ class _DeviceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeviceKind
     DEVICE_KIND_UNSPECIFIED: _DeviceKind.ValueType  # 0
     DEVICE_KIND_CPU: _DeviceKind.ValueType  # 1
     DEVICE_KIND_CUDA: _DeviceKind.ValueType  # 2
+    DEVICE_KIND_ROCM: _DeviceKind.ValueType  # 3
+    DEVICE_KIND_VULKAN: _DeviceKind.ValueType  # 4
+    DEVICE_KIND_METAL: _DeviceKind.ValueType  # 5
+    DEVICE_KIND_SYCL: _DeviceKind.ValueType  # 6
 
 class DeviceKind(_DeviceKind, metaclass=_DeviceKindEnumTypeWrapper): ...
 
 DEVICE_KIND_UNSPECIFIED: DeviceKind.ValueType  # 0
 DEVICE_KIND_CPU: DeviceKind.ValueType  # 1
 DEVICE_KIND_CUDA: DeviceKind.ValueType  # 2
+DEVICE_KIND_ROCM: DeviceKind.ValueType  # 3
+DEVICE_KIND_VULKAN: DeviceKind.ValueType  # 4
+DEVICE_KIND_METAL: DeviceKind.ValueType  # 5
+DEVICE_KIND_SYCL: DeviceKind.ValueType  # 6
 Global___DeviceKind: _TypeAlias = DeviceKind  # noqa: Y015
 
 @_typing.final
@@ -855,12 +863,24 @@ class Device(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     MEMORY_TOTAL_FIELD_NUMBER: _builtins.int
     MEMORY_FREE_FIELD_NUMBER: _builtins.int
+    UUID_FIELD_NUMBER: _builtins.int
+    MEMORY_RESERVED_FIELD_NUMBER: _builtins.int
+    MEMORY_OTHERS_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """for people"""
     memory_total: _builtins.int
     """bytes"""
     memory_free: _builtins.int
     """bytes"""
+    uuid: _builtins.str
+    """the driver's name for it; empty where it has none"""
+    memory_reserved: _builtins.int
+    """bytes that are never promised to a replica (OLLAMA_GPU_OVERHEAD)"""
+    memory_others: _builtins.int
+    """bytes held by processes other than this host's workers; unset = unknown"""
+    declared: _builtins.bool
+    """by REMUDA_DEVICES: its workers compute on the CPU, within the declared size"""
     @_builtins.property
     def id(self) -> Global___DeviceId: ...
     def __init__(
@@ -870,12 +890,18 @@ class Device(_message.Message):
         name: _builtins.str = ...,
         memory_total: _builtins.int = ...,
         memory_free: _builtins.int = ...,
+        uuid: _builtins.str = ...,
+        memory_reserved: _builtins.int = ...,
+        memory_others: _builtins.int | None = ...,
+        declared: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others", "id", b"id", "memory_others", b"memory_others"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "memory_free", b"memory_free", "memory_total", b"memory_total", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others", "declared", b"declared", "id", b"id", "memory_free", b"memory_free", "memory_others", b"memory_others", "memory_reserved", b"memory_reserved", "memory_total", b"memory_total", "name", b"name", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__memory_others: _TypeAlias = _typing.Literal["memory_others"]  # noqa: Y015
+    _WhichOneofArgType__memory_others: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_others) -> _WhichOneofReturnType__memory_others | None: ...
 
 Global___Device: _TypeAlias = Device  # noqa: Y015
 

@@ -33,6 +33,7 @@ class Uplink(_message.Message):
     WORKER_FAILED_FIELD_NUMBER: _builtins.int
     REQUEST_FINISHED_FIELD_NUMBER: _builtins.int
     WORKER_STATS_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def host_hello(self) -> Global___HostHello: ...
     @_builtins.property
@@ -49,6 +50,8 @@ class Uplink(_message.Message):
     def request_finished(self) -> Global___RequestFinished: ...
     @_builtins.property
     def worker_stats(self) -> _serving_pb2.WorkerStats: ...
+    @_builtins.property
+    def measured(self) -> Global___Measured: ...
     def __init__(
         self,
         *,
@@ -60,12 +63,13 @@ class Uplink(_message.Message):
         worker_failed: Global___WorkerFailed | None = ...,
         request_finished: Global___RequestFinished | None = ...,
         worker_stats: _serving_pb2.WorkerStats | None = ...,
+        measured: Global___Measured | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["host_hello", b"host_hello", "host_status", b"host_status", "message", b"message", "request_finished", b"request_finished", "worker_exited", b"worker_exited", "worker_failed", b"worker_failed", "worker_loading", b"worker_loading", "worker_ready", b"worker_ready", "worker_stats", b"worker_stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["host_hello", b"host_hello", "host_status", b"host_status", "measured", b"measured", "message", b"message", "request_finished", b"request_finished", "worker_exited", b"worker_exited", "worker_failed", b"worker_failed", "worker_loading", b"worker_loading", "worker_ready", b"worker_ready", "worker_stats", b"worker_stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_hello", b"host_hello", "host_status", b"host_status", "message", b"message", "request_finished", b"request_finished", "worker_exited", b"worker_exited", "worker_failed", b"worker_failed", "worker_loading", b"worker_loading", "worker_ready", b"worker_ready", "worker_stats", b"worker_stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host_hello", b"host_hello", "host_status", b"host_status", "measured", b"measured", "message", b"message", "request_finished", b"request_finished", "worker_exited", b"worker_exited", "worker_failed", b"worker_failed", "worker_loading", b"worker_loading", "worker_ready", b"worker_ready", "worker_stats", b"worker_stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["host_hello", "host_status", "worker_exited", "worker_loading", "worker_ready", "worker_failed", "request_finished", "worker_stats"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["host_hello", "host_status", "worker_exited", "worker_loading", "worker_ready", "worker_failed", "request_finished", "worker_stats", "measured"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -250,6 +254,90 @@ class WorkerFailed(_message.Message):
 Global___WorkerFailed: _TypeAlias = WorkerFailed  # noqa: Y015
 
 @_typing.final
+class Measured(_message.Message):
+    """What a replica of a model would take: the answer to Measure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    FOOTPRINTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    error: _builtins.str
+    """why there are none: llama.cpp's reason where it cannot load the model at all"""
+    @_builtins.property
+    def footprints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Footprint]:
+        """for each number of slots that was asked for, in their order, up to the first that llama.cpp refuses"""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        footprints: _abc.Iterable[Global___Footprint] | None = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "footprints", b"footprints", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Measured: _TypeAlias = Measured  # noqa: Y015
+
+@_typing.final
+class Footprint(_message.Message):
+    """Bytes that a replica takes, by what they are for. Layers may lie on different devices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOTS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    COMPUTE_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    COMPANIONS_FIELD_NUMBER: _builtins.int
+    slots: _builtins.int
+    input: _builtins.int
+    """weights that stay in host memory wherever the layers are: token embeddings"""
+    output: _builtins.int
+    """weights of the output layer: beside the last layer. On a GPU that includes a copy of shared token embeddings"""
+    compute: _builtins.int
+    """compute buffer of each device that has layers; of a GPU where the host has one, else of the CPU"""
+    host: _builtins.int
+    """buffers in host memory, wherever the layers are: logits, and beside a GPU compute, too"""
+    companions: _builtins.int
+    """projector and drafter, with their buffers: on the device of the last layer"""
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of each layer, the first one first"""
+
+    @_builtins.property
+    def cache(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """KV cache or recurrent state of each layer, for all slots"""
+
+    def __init__(
+        self,
+        *,
+        slots: _builtins.int = ...,
+        weights: _abc.Iterable[_builtins.int] | None = ...,
+        cache: _abc.Iterable[_builtins.int] | None = ...,
+        input: _builtins.int = ...,
+        output: _builtins.int = ...,
+        compute: _builtins.int = ...,
+        host: _builtins.int = ...,
+        companions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "companions", b"companions", "compute", b"compute", "host", b"host", "input", b"input", "output", b"output", "slots", b"slots", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Footprint: _TypeAlias = Footprint  # noqa: Y015
+
+@_typing.final
 class RequestFinished(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -286,6 +374,7 @@ class Downlink(_message.Message):
     IDENTIFY_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start_worker(self) -> Global___StartWorker: ...
     @_builtins.property
@@ -296,6 +385,8 @@ class Downlink(_message.Message):
     def run(self) -> Global___Run: ...
     @_builtins.property
     def cancel(self) -> Global___Cancel: ...
+    @_builtins.property
+    def measure(self) -> Global___Measure: ...
     def __init__(
         self,
         *,
@@ -304,12 +395,13 @@ class Downlink(_message.Message):
         identify: Global___Identify | None = ...,
         run: Global___Run | None = ...,
         cancel: Global___Cancel | None = ...,
+        measure: Global___Measure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "identify", b"identify", "message", b"message", "run", b"run", "start_worker", b"start_worker", "stop_worker", b"stop_worker"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "identify", b"identify", "measure", b"measure", "message", b"message", "run", b"run", "start_worker", b"start_worker", "stop_worker", b"stop_worker"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "identify", b"identify", "message", b"message", "run", b"run", "start_worker", b"start_worker", "stop_worker", b"stop_worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "identify", b"identify", "measure", b"measure", "message", b"message", "run", b"run", "start_worker", b"start_worker", "stop_worker", b"stop_worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start_worker", "stop_worker", "identify", "run", "cancel"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["start_worker", "stop_worker", "identify", "run", "cancel", "measure"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -380,6 +472,35 @@ class Identify(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Identify: _TypeAlias = Identify  # noqa: Y015
+
+@_typing.final
+class Measure(_message.Message):
+    """"What would a replica take?": the answer is a Measured with the same id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    @_builtins.property
+    def model(self) -> _serving_pb2.ModelSpec: ...
+    @_builtins.property
+    def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        model: _serving_pb2.ModelSpec | None = ...,
+        slots: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "model", b"model", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Measure: _TypeAlias = Measure  # noqa: Y015
 
 @_typing.final
 class Run(_message.Message):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from remuda.file_versions import FileVersion, version_of
 from store.errors import CorruptModelError
-from store.file_versions import FileVersion, version_of
 from store.layout.digests import Digest, InvalidDigestError, parse_digest
 from store.layout.regular_files import IrregularFileError, is_regular_within, open_regular
 

@@ -6,8 +6,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
+from remuda.file_versions import FileVersion
 from store.errors import CorruptModelError, reason_of
-from store.file_versions import FileVersion
 from store.layout.blobs import Blobs
 from store.layout.digests import Digest
 from store.layout.manifests import LayerType, Manifest

@@ -12,9 +12,9 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from remuda.file_versions import FileVersion, version_of
 from remuda.logs import get_logger
 from store.errors import CorruptModelError, InvalidNameError, ModelNotFoundError, reason_of
-from store.file_versions import FileVersion, version_of
 from store.layout.blobs import sync_folder
 from store.layout.digests import Digest, parse_digest
 from store.layout.names import Name, canonicalise

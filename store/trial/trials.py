@@ -7,13 +7,13 @@ from pathlib import Path
 
 import orjson
 
+from remuda import file_versions
+from remuda.file_versions import FileVersion
 from remuda.logs import get_logger
 from remuda.sandbox.pool import ProcessDiedError, Sandbox, SandboxError, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from remuda.v1 import store_pb2 as pb
-from store import file_versions
 from store.errors import CorruptModelError, UnavailableError
-from store.file_versions import FileVersion
 
 log = get_logger()
 

@@ -14,7 +14,7 @@ from workers.engine.llama import C
 from workers.engine.log import EngineLog, M
 from workers.engine.runner import Runner
 from workers.engine.sequence import Sequence, SequenceKey
-from workers.worker.loading import Loader
+from workers.worker.loading import Loader, Parts
 
 PROMPT = [3 + 7 * place for place in range(20)]
 CPU = serving.Placement(devices=[serving.DeviceId(kind=serving.DEVICE_KIND_CPU)])
@@ -31,7 +31,7 @@ def load() -> Generator[Load]:
         spec = serving.ModelSpec(model_path=str(path), draft_path=str(draft or ""), options=options)
         start = wire.StartWorker(model=spec, placement=CPU, slots=2)
         asked = Settings().model_copy(update={"draft_tokens": 4, **settings})
-        return Loader(start, asked, engine_log, lambda _: None, lambda: None).load()[1]
+        return Loader(start, asked, engine_log, Parts()).load()[1]
 
     yield load
     C.llama_log_set(C.llama_log_callback(), None)

@@ -8,7 +8,7 @@ from threading import Barrier
 
 import httpx
 from support.models_folder import install_endless, models_folder
-from support.serving import StartServer, short_folder
+from support.serving import StartServer, short_folder, until
 
 STREAMS = 8
 STOPPED = (
@@ -46,12 +46,14 @@ def test_a_killed_worker_ends_its_streams_with_an_error_line_and_the_next_reques
 def test_processes_have_titles_that_an_operator_can_read(start: StartServer) -> None:
     server = start()
     server.generate()
+    until(lambda: "remuda dry run" in server.processes())  # it starts beside all else
 
     assert set(server.processes()) == {
         "remuda store",
         "remuda trial",
         "remuda scheduler",
         "remuda host",
+        "remuda dry run",
         "remuda gateway 0",
         "remuda templates",
         "remuda worker cria:latest cpu",

@@ -1,4 +1,5 @@
-"""A sandbox's process that answers what it is asked, with its process id; or dies, or hangs."""
+"""A sandbox's process that answers what it is asked, with its process id, or `$NAME` of its environment; or dies, or
+hangs."""
 
 import os
 import sys
@@ -14,6 +15,8 @@ def answer(question: bytes) -> bytes:
         os._exit(1)
     if question == HANG:
         threading.Event().wait()
+    if question.startswith(b"$"):
+        return os.environb[question[1:]]
     return b"%d %b" % (os.getpid(), question)
 
 

@@ -50,10 +50,10 @@ class EmbeddingContext:
         params.kv_unified = True
         params.no_perf = True
         with model.adapters_lock:
-            self._pointer = C.llama_init_from_model(model.pointer, params)
-        if not self._pointer:
+            self.pointer = C.llama_init_from_model(model.pointer, params)
+        if not self.pointer:
             raise LoadError("llama.cpp could not make the context for embeddings")
-        self._memory = C.llama_get_memory(self._pointer)
+        self._memory = C.llama_get_memory(self.pointer)
         is_encoder = bool(C.llama_model_has_encoder(model.pointer))
         self._compute = C.llama_encode if is_encoder else C.llama_decode
         is_ranking = pooling == C.LLAMA_POOLING_TYPE_RANK
@@ -68,10 +68,10 @@ class EmbeddingContext:
 
     def compute(self, batch: Batch) -> int:
         """Computes the batch, `batch_tokens` rows at most. 0 = done, anything else = failed."""
-        return self._compute(self._pointer, batch.struct)
+        return self._compute(self.pointer, batch.struct)
 
     def vector(self, sequence: int) -> NDArray[np.float32]:
         """Returns the pooled vector (width,) of a sequence, not normalised; a reranking model's scores. The sequence's
         last row must have been in the last batch."""
-        pointer = C.llama_get_embeddings_seq(self._pointer, sequence)
+        pointer = C.llama_get_embeddings_seq(self.pointer, sequence)
         return np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self._width,)).copy()

@@ -3,6 +3,7 @@
 import ctypes
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,14 @@ LINES_KEPT = 20
 _BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output)\s+buffer size =\s*([\d.]+) MiB")
 _PROJECTOR_BACKEND = re.compile(r"CLIP using (\S+) backend")
 _PROJECTOR_WEIGHTS = re.compile(r"load_hparams: model size:\s*([\d.]+) MiB")
+_ENCODER = re.compile(r"warmup with (image|audio) size")
+"""Said before the compute buffer of each of a projector's encoders."""
+_SEVERAL = ("model", "KV", "RS")
 _NOISE = ("llama_model_load_from_file_impl: ", "llama_model_load: ")
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
+class MemoryUse:
     """Bytes of memory that the loaded model takes."""
 
     total: int
@@ -37,11 +41,14 @@ class Footprint:
 class EngineLog:
     """Receives llama.cpp's log until the process ends."""
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, *, verbose: bool, listener: Callable[[str], None] | None = None) -> None:
+        """`listener` gets every line."""
         self._verbose = verbose
+        self._listener = listener
         self._errors: deque[str] = deque(maxlen=LINES_KEPT)
         self._buffers: dict[tuple[int, str, str], float] = {}
         self._context = 0
+        self._encoder = ""
         self._projector_backend = "CPU"
         self._callback = C.llama_log_callback(self._receive)  # llama.cpp keeps the pointer, so we keep the object
         C.llama_log_set(self._callback, ctypes.c_void_p(0))
@@ -54,17 +61,22 @@ class EngineLog:
     def begin_context(self) -> None:
         """Counts the next buffers as another context's. Of each context the last reported size counts."""
         self._context += 1
+        self._encoder = ""
 
-    def memory(self) -> Footprint:
+    def memory(self) -> MemoryUse:
         """Returns the sizes of all buffers so far. Buffers that are not the host's are on GPUs."""
         sizes = {key: int(mib * MIB) for key, mib in self._buffers.items()}
         on_gpu = sum(size for (_, backend, _), size in sizes.items() if not _is_host(backend))
-        return Footprint(total=sum(sizes.values()), vram=on_gpu)
+        return MemoryUse(total=sum(sizes.values()), vram=on_gpu)
 
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
+        if self._listener is not None:
+            self._listener(line)
         if match := _BUFFER.search(line):
             self._count(*match.groups())
+        elif match := _ENCODER.search(line):
+            self._encoder = f" {match[1]}"
         elif match := _PROJECTOR_BACKEND.search(line):
             self._projector_backend = match[1]
         elif match := _PROJECTOR_WEIGHTS.search(line):
@@ -80,9 +92,10 @@ class EngineLog:
             log.debug("llama.cpp", message=line)
 
     def _count(self, backend: str, kind: str, mib: str) -> None:
-        """Adds up weights, reported for each file of a split model. Any other size replaces the last report."""
-        key = self._context, backend, kind
-        self._buffers[key] = float(mib) + (self._buffers.get(key, 0) if kind == "model" else 0)
+        """Adds up what comes in several buffers: the weights of a split model, a cache for each kind of layers. Any
+        other size replaces the last report."""
+        key = self._context, backend, f"{kind}{self._encoder}"
+        self._buffers[key] = float(mib) + (self._buffers.get(key, 0) if kind in _SEVERAL else 0)
 
 
 def _is_host(backend: str) -> bool:

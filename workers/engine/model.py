@@ -45,6 +45,8 @@ class ModelOptions:
     direct_io: bool = False
     heads: bool = False
     """Whether to load the multi-token prediction heads, too. The files must have them: see `has_heads`."""
+    no_alloc: bool = False
+    """Whether to read no weights and allocate no memory for them. Contexts then have no KV cache, but tell sizes."""
 
 
 class Model:
@@ -102,13 +104,19 @@ def _params(options: ModelOptions) -> Any:
     params.split_mode = getattr(C, SPLIT_MODES[options.split_mode])
     params.load_mode = load_mode(options)
     params.load_mtp = options.heads
+    params.no_alloc = options.no_alloc
     if options.tensor_split:
         params.tensor_split = _tensor_split(options.tensor_split)
     return params
 
 
 def load_mode(options: ModelOptions) -> int:
-    """Returns llama.cpp's load_mode. A model's own `use_mmap` goes before the settings: mmap excludes direct I/O."""
+    """Returns llama.cpp's load_mode. A model's own `use_mmap` goes before the settings: mmap excludes direct I/O.
+
+    llama.cpp asserts that it maps nothing where it allocates nothing.
+    """
+    if options.no_alloc:
+        return C.LLAMA_LOAD_MODE_NONE
     if options.mlock:
         return C.LLAMA_LOAD_MODE_MLOCK if options.use_mmap is False else C.LLAMA_LOAD_MODE_MMAP_MLOCK
     if options.direct_io and not options.use_mmap:

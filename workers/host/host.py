@@ -1,6 +1,8 @@
 """The worker host: finds the devices of a machine, starts workers and reaps them. It decides nothing."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -13,6 +15,7 @@ from remuda.process import exit_reason
 from remuda.settings import Settings
 from remuda.v1 import wire_pb2 as wire
 from workers.host.affinity import CpuSets
+from workers.host.measuring import Measuring
 from workers.host.probe import Probe
 from workers.host.spawn import spawn_worker, stop_worker
 
@@ -26,6 +29,8 @@ class Host:
         self._name = name
         self._settings = settings
         self._probe = Probe()
+        self._measuring = Measuring(settings, self._probe.devices())
+        self._answers: set[asyncio.Task[None]] = set()
         self._cpu_sets = CpuSets(settings.cpu_affinity)
         self._workers: dict[int, asyncio.Event] = {}  # not yet reported gone; the event is set to stop one
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,13 +43,16 @@ class Host:
     async def run(self) -> None:
         """Says hello and serves, for ever."""
         await self._say_hello()
+        self._measuring.start()
         await asyncio.gather(self._receive(), self._report())
 
     async def close(self) -> None:
-        """Stops all workers."""
+        """Stops all workers and dry runs."""
         for stop in self._workers.values():
             stop.set()
-        await asyncio.gather(*self._tasks)
+        for answer in self._answers:
+            answer.cancel()
+        await asyncio.gather(self._measuring.close(), *self._tasks)
         self._context.destroy(linger=0)
 
     async def _receive(self) -> None:
@@ -62,6 +70,8 @@ class Host:
             case "stop_worker":
                 if stop := self._workers.get(message.stop_worker.worker):
                     stop.set()
+            case "measure":
+                self._begin(self._measure(message.measure), self._answers)
             case "identify":
                 await self._say_hello()
             case other:
@@ -69,9 +79,16 @@ class Host:
 
     def _start(self, start: wire.StartWorker) -> None:
         stop = self._workers[start.worker] = asyncio.Event()
-        task = asyncio.create_task(self._run_worker(start, stop))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._begin(self._run_worker(start, stop), self._tasks)
+
+    def _begin(self, work: Coroutine[Any, Any, None], tasks: "set[asyncio.Task[None]]") -> None:
+        """Does the work beside the loop, as one of the tasks."""
+        task = asyncio.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _measure(self, measure: wire.Measure) -> None:
+        await self._send(wire.Uplink(measured=await self._measuring.answer(measure)))
 
     async def _run_worker(self, start: wire.StartWorker, stop: asyncio.Event) -> None:
         """The whole life of one worker, from the order to the report of its end."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from remuda.logs import get_logger
@@ -27,6 +28,24 @@ from workers.engine.runner import Runner
 log = get_logger()
 
 
+def nothing() -> None:
+    """Is told of a replica's growth for nobody."""
+
+
+def load_weights(options: ModelOptions) -> Model:
+    """Loads a model and reports no progress."""
+    return Model(options, lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a replica is made of. Each function raises LoadError. A dry run has parts of its own."""
+
+    model: Callable[[ModelOptions], Model] = load_weights
+    context: Callable[[Model, ContextOptions], Context] = Context
+    embedding_context: Callable[[Model, EmbeddingOptions], EmbeddingContext] = EmbeddingContext
+
+
 class Loader:
     """Loads the model of one replica."""
 
@@ -35,15 +54,15 @@ class Loader:
         start: wire.StartWorker,
         settings: Settings,
         engine_log: EngineLog,
-        on_progress: Callable[[float], None],
-        on_growth: Callable[[], None],
+        parts: Parts,
+        on_growth: Callable[[], None] = nothing,
     ) -> None:
-        """`on_progress` gets the loaded fraction. `on_growth` is called when the replica takes more memory later."""
+        """`on_growth` is called when the replica takes more memory later."""
         self._start = start
         self._spec, self._options = start.model, start.model.options
         self._settings = settings
         self._engine_log = engine_log
-        self._on_progress = on_progress
+        self._parts = parts
         self._on_growth = on_growth
 
     def load(self) -> tuple[Model, Runner]:
@@ -53,8 +72,8 @@ class Loader:
         embedding request.
         """
         use_numa(self._settings.numa)
-        model = self._model(self._spec.model_path, *self._spec.split_paths)
-        embedder = Embedder(partial(self._embedding_context, model), self._options.num_ctx, model.vocabulary.size)
+        model = self.model()
+        embedder = Embedder(partial(self.embedding_context, model), self._options.num_ctx, model.vocabulary.size)
         if model.pooling is None:
             engine = self._engine(model)
         else:
@@ -62,9 +81,69 @@ class Loader:
             embedder.open()
         return model, Runner(engine, embedder, self._settings.batch_size)
 
+    def model(self) -> Model:
+        """Loads the weights. Raises LoadError."""
+        return self._model(self._spec.model_path, *self._spec.split_paths)
+
+    def context(self, model: Model) -> Context:
+        """Makes the context that generates. Raises LoadError."""
+        settings = self._settings
+        snapshots = settings.draft_snapshots if self._drafts else 0
+        return self._context(model, draft_rows=settings.draft_rows, snapshots=snapshots)
+
+    def drafter(self, model: Model, context: Context) -> Drafter | None:
+        """Returns the given draft model, which may be heads alone, else the model's own heads, else None. Raises
+        LoadError."""
+        if not self._spec.draft_path:
+            return self._heads(model, context) if model.heads else None
+        self._engine_log.begin_context()
+        small = self._model(self._spec.draft_path)
+        if not same_vocabulary(small.vocabulary, model.vocabulary):
+            raise LoadError("the draft model has another vocabulary than the model that it drafts for")
+        if small.recurrent:
+            log.warning("no drafts: a recurrent model cannot take back what it guessed", model=self._spec.name)
+            return None
+        # a draft file with heads of the model's own sizes belongs to this model; any other is a smaller model
+        if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
+            return self._heads(small, context)
+        return DraftModel(self._context(small), self._start.slots, model.vocabulary.size)
+
+    def embedding_context(self, model: Model) -> EmbeddingContext:
+        """Makes the context that embeds. Raises LoadError."""
+        options, settings = self._options, self._settings
+        whole_inputs = model.pooling is not None
+        batch_tokens = min(settings.embedding_batch, options.num_ctx) if whole_inputs else settings.batch_size
+        self._engine_log.begin_context()
+        context = self._parts.embedding_context(
+            model,
+            EmbeddingOptions(
+                options.num_ctx, options.num_batch or batch_tokens, self._threads, settings.flash_attention
+            ),
+        )
+        if not whole_inputs:
+            self._on_growth()
+        return context
+
+    def projector_options(self) -> ProjectorOptions | None:
+        """Returns how to load the projector; None = the model has none."""
+        if not self._spec.projector_paths:
+            return None
+        settings = self._settings
+        path, *further = self._spec.projector_paths
+        if further:
+            log.warning("one projector of several is used", model=self._spec.name, unused=len(further))
+        return ProjectorOptions(
+            path=path,
+            threads=self._threads,
+            batch_tokens=self._batch_tokens,
+            limits=MediaLimits(settings.max_image_pixels, settings.max_sound_seconds),
+            use_gpu=self._options.num_gpu != 0,
+            flash_attention=settings.flash_attention,
+        )
+
     def _model(self, path: str, *split_paths: str) -> Model:
         options, settings = self._options, self._settings
-        return Model(
+        return self._parts.model(
             ModelOptions(
                 path=path,
                 split_paths=split_paths,
@@ -75,17 +154,12 @@ class Loader:
                 mlock=settings.mlock,
                 direct_io=settings.direct_io,
                 heads=self._drafts and HIDDEN_STATES and has_heads([path, *split_paths]),
-            ),
-            self._on_progress,
+            )
         )
 
     def _engine(self, model: Model) -> Engine:
         settings, slots, num_ctx = self._settings, self._start.slots, self._options.num_ctx
-        context = self._context(
-            model,
-            draft_rows=settings.draft_rows,
-            snapshots=settings.draft_snapshots if self._drafts else 0,
-        )
+        context = self.context(model)
         options = EngineOptions(
             slots=slots,
             num_ctx=num_ctx,
@@ -96,12 +170,12 @@ class Loader:
             checkpoint_interval=settings.checkpoint_interval,
             adapters_kept=settings.adapters_kept,
         )
-        media, draft = self._media(model), self._drafter(model, context)
+        media, draft = self._media(model), self.drafter(model, context)
         return Engine(model, context, options, parking=self._parking(), media=media, draft=draft)
 
     def _context(self, model: Model, *, draft_rows: int = 0, snapshots: int = 0, heads: bool = False) -> Context:
         settings, slots = self._settings, self._start.slots
-        return Context(
+        return self._parts.context(
             model,
             ContextOptions(
                 sequences=slots,
@@ -123,22 +197,11 @@ class Loader:
         return Parking(settings.prompt_cache_ram, Disk(settings.prompt_cache_folder, limit) if limit else None)
 
     def _media(self, model: Model) -> MediaEncoder | None:
-        if not self._spec.projector_paths:
+        options = self.projector_options()
+        if options is None:
             return None
-        settings = self._settings
-        path, *further = self._spec.projector_paths
-        if further:
-            log.warning("one projector of several is used", model=self._spec.name, unused=len(further))
         self._engine_log.begin_context()
-        options = ProjectorOptions(
-            path=path,
-            threads=self._threads,
-            batch_tokens=self._batch_tokens,
-            limits=MediaLimits(settings.max_image_pixels, settings.max_sound_seconds),
-            use_gpu=self._options.num_gpu != 0,
-            flash_attention=settings.flash_attention,
-        )
-        return MediaEncoder(Projector(model, options), settings.image_cache)
+        return MediaEncoder(Projector(model, options), self._settings.image_cache)
 
     @property
     def _batch_tokens(self) -> int:
@@ -147,22 +210,6 @@ class Loader:
     @property
     def _drafts(self) -> bool:
         return self._settings.draft_tokens > 0 and self._settings.draft_rows > 0
-
-    def _drafter(self, model: Model, context: Context) -> Drafter | None:
-        """Returns the given draft model, which may be heads alone, else the model's own heads, else None."""
-        if not self._spec.draft_path:
-            return self._heads(model, context) if model.heads else None
-        self._engine_log.begin_context()
-        small = self._model(self._spec.draft_path)
-        if not same_vocabulary(small.vocabulary, model.vocabulary):
-            raise LoadError("the draft model has another vocabulary than the model that it drafts for")
-        if small.recurrent:
-            log.warning("no drafts: a recurrent model cannot take back what it guessed", model=self._spec.name)
-            return None
-        # a draft file with heads of the model's own sizes belongs to this model; any other is a smaller model
-        if small.heads and small.state_size == model.state_size and small.vocabulary.size == model.vocabulary.size:
-            return self._heads(small, context)
-        return DraftModel(self._context(small), self._start.slots, model.vocabulary.size)
 
     def _heads(self, model: Model, context: Context) -> Heads | None:
         """Returns the heads in `model`. They draft for the model of `context`."""
@@ -174,21 +221,6 @@ class Loader:
             log.warning("no drafts by heads", reason=str(error))
             return None
         return Heads(own, context, self._start.slots, model.state_size)
-
-    def _embedding_context(self, model: Model) -> EmbeddingContext:
-        options, settings = self._options, self._settings
-        whole_inputs = model.pooling is not None
-        batch_tokens = min(settings.embedding_batch, options.num_ctx) if whole_inputs else settings.batch_size
-        self._engine_log.begin_context()
-        context = EmbeddingContext(
-            model,
-            EmbeddingOptions(
-                options.num_ctx, options.num_batch or batch_tokens, self._threads, settings.flash_attention
-            ),
-        )
-        if not whole_inputs:
-            self._on_growth()
-        return context
 
     @property
     def _threads(self) -> int:

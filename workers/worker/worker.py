@@ -20,7 +20,7 @@ from workers.engine.model import Model
 from workers.engine.runner import Output, Runner
 from workers.engine.sequence import Sequence
 from workers.worker.fetches import Fetches
-from workers.worker.loading import Loader
+from workers.worker.loading import Loader, Parts
 from workers.worker.outbox import Outbox, finished
 from workers.worker.translate import key_of, request_of, stats_of
 
@@ -72,7 +72,9 @@ class Worker:
     def _load(self) -> tuple[Model, Runner]:
         """Raises LoadError."""
         began = time.monotonic()
-        loader = Loader(self._start, self._settings, self._engine_log, self._progress_reporter(), self._say_ready)
+        report = self._progress_reporter()
+        parts = Parts(model=lambda options: Model(options, report))
+        loader = Loader(self._start, self._settings, self._engine_log, parts, self._say_ready)
         model, runner = loader.load()
         spec, elapsed = self._start.model, round(time.monotonic() - began, 3)
         log.info("model loaded", model=spec.name, device=device_names(self._start.placement.devices), seconds=elapsed)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from remuda.file_versions import FileVersion, version_of
 from store import changes as module
 from store.changes import Changes
-from store.file_versions import FileVersion, version_of
 
 FOR_EVER_S = 3600.0
 DEADLINE_S = 20.0

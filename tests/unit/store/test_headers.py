@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.ollama_layout import write_gguf
 
+from remuda.file_versions import FileVersion, version_of
 from store import headers
-from store.file_versions import FileVersion, version_of
 from store.gguf.header import Gguf
 from store.gguf.reader import InvalidGgufError
 from store.headers import Headers

@@ -4,11 +4,9 @@ The answer is needed before the load. llama.cpp fails on missing heads, which th
 the process over heads that do not fit its graph.
 """
 
-import ctypes
 from contextlib import ExitStack
-from typing import Any
 
-from workers.engine.llama import C
+from workers.engine.gguf_file import GgufFile, open_gguf
 
 EXPERTS = "ffn_gate_inp"
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
@@ -35,44 +33,18 @@ HEAD = ("nextn.eh_proj", "nextn.enorm", "nextn.hnorm")
 SEVERAL = frozenset({"hy_v3", "mimo2", "step35"})
 """Architectures that may have more than one head."""
 
-UINT32, STRING = 4, 8
-"""gguf.h's types of values."""
-
-
-class _Params(ctypes.Structure):
-    """gguf.h's gguf_init_params."""
-
-    _fields_ = [("no_alloc", ctypes.c_bool), ("ctx", ctypes.c_void_p)]
-
-
-def _bind(name: str, result: Any, *arguments: Any) -> Any:
-    """Binds a function of gguf.h. libllama's handle also finds ggml's library, which has it."""
-    return ctypes.CFUNCTYPE(result, *arguments)((name, C._lib))
-
-
-_open = _bind("gguf_init_from_file", ctypes.c_void_p, ctypes.c_char_p, _Params)
-_close = _bind("gguf_free", None, ctypes.c_void_p)
-_find_key = _bind("gguf_find_key", ctypes.c_int64, ctypes.c_void_p, ctypes.c_char_p)
-_type = _bind("gguf_get_kv_type", ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
-_string = _bind("gguf_get_val_str", ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
-_number = _bind("gguf_get_val_u32", ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int64)
-_tensor_count = _bind("gguf_get_n_tensors", ctypes.c_int64, ctypes.c_void_p)
-_tensor_name = _bind("gguf_get_tensor_name", ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
-
 
 def has_heads(paths: list[str]) -> bool:
     """Whether the files of one model have heads that llama.cpp can run. Returns False for an unreadable file, too."""
     with ExitStack() as stack:
-        files: list[Any] = []
+        files: list[GgufFile] = []
         for path in paths:
-            file = _open(path.encode(), _Params(no_alloc=True))
-            if not file:
+            file = stack.enter_context(open_gguf(path))
+            if file is None:
                 return False
-            stack.callback(_close, file)
             files.append(file)
-        architecture = _architecture(files[0])
-        names = {name for file in files for name in _tensor_names(file)}
-        return _can_run(architecture, names, announced=_announced(files[0], architecture))
+        names = {name for file in files for name in file.tensors()}
+        return _can_run(files[0].architecture, names, announced=files[0].own_number("nextn_predict_layers"))
 
 
 def _can_run(architecture: str, names: set[str], *, announced: int) -> bool:
@@ -83,17 +55,3 @@ def _can_run(architecture: str, names: set[str], *, announced: int) -> bool:
         return False
     required = [f"{head}{tensor}.weight" for head in heads for tensor in (*HEAD, *ARCHITECTURES[architecture])]
     return names.issuperset(required) and (len(heads) == 1 or (bool(heads) and architecture in SEVERAL))
-
-
-def _architecture(file: Any) -> str:
-    key = _find_key(file, b"general.architecture")
-    return _string(file, key).decode("utf-8", "replace") if key >= 0 and _type(file, key) == STRING else ""
-
-
-def _announced(file: Any, architecture: str) -> int:
-    key = _find_key(file, f"{architecture}.nextn_predict_layers".encode())
-    return _number(file, key) if key >= 0 and _type(file, key) == UINT32 else 0
-
-
-def _tensor_names(file: Any) -> list[str]:
-    return [_tensor_name(file, number).decode("utf-8", "replace") for number in range(_tensor_count(file))]

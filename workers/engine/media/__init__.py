@@ -9,7 +9,7 @@ from workers.engine.media.decode import decode_cells
 from workers.engine.media.encoder import MediaEncoder
 from workers.engine.media.files import MediaError, MediaLimits
 from workers.engine.media.positions import Positions
-from workers.engine.media.projector import Projector, ProjectorOptions
+from workers.engine.media.projector import Projector, ProjectorOptions, projector_params
 from workers.engine.media.prompt import MediaChunk, MediaPrompt, MediaSpan, Places, Segment, TextChunk
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "TextChunk",
     "cell_numbers",
     "decode_cells",
+    "projector_params",
 ]

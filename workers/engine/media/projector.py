@@ -125,13 +125,19 @@ class Projector:
         return Places(at_zero, _image_places(image, cells, 1) - at_zero)
 
 
-def _load(model: Model, options: ProjectorOptions, *, max_image_tokens: int) -> Any:
+def projector_params(options: ProjectorOptions, *, max_image_tokens: int = ANY_NUMBER) -> Any:
+    """Returns mtmd's parameters."""
     params = M.mtmd_context_params_default()
     params.use_gpu = options.use_gpu
     params.n_threads = options.threads
     params.print_timings = False
     params.flash_attn_type = flash_attention_type(options.flash_attention)
     params.image_max_tokens = max_image_tokens
+    return params
+
+
+def _load(model: Model, options: ProjectorOptions, *, max_image_tokens: int) -> Any:
+    params = projector_params(options, max_image_tokens=max_image_tokens)
     pointer = M.mtmd_init_from_file(options.path.encode(), model.pointer, params)
     if not pointer:
         raise LoadError("llama.cpp could not load the projector")

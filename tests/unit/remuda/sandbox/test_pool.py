@@ -1,13 +1,14 @@
 """Child processes that answer questions."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from support.echo_sandbox import DIE, HANG
+from support.serving import until
 
 from remuda.durations import NANOSECONDS
 from remuda.sandbox.pool import (
@@ -31,18 +32,26 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def pool_of(
-    *, waiting: int = 8, timeout_ns: int = 10**10, start_timeout_ns: int = 30 * NANOSECONDS["s"]
+    *,
+    waiting: int = 8,
+    timeout_ns: int = 10**10,
+    start_timeout_ns: int = 30 * NANOSECONDS["s"],
+    memory: int = 1 << 30,
+    environment: Mapping[str, str] | None = None,
+    single_use: bool = False,
 ) -> AsyncGenerator[SandboxPool]:
     pool = SandboxPool(
         Sandbox(
             module="support.echo_sandbox",
-            memory=1 << 30,
+            memory=memory,
             arguments=(),
             niceness=0,
             processes=1,
             waiting=waiting,
             timeout_ns=timeout_ns,
             start_timeout_ns=start_timeout_ns,
+            environment=environment,
+            single_use=single_use,
         )
     )
     yield pool
@@ -112,3 +121,20 @@ async def test_questions_beyond_the_queue_are_refused_at_once() -> None:
             await pool.ask(b"y")
         await asyncio.gather(*waiting)
         await pid_of(pool)
+
+
+async def test_a_process_for_single_use_ends_and_the_next_one_starts_by_itself() -> None:
+    async with pool_of(single_use=True) as pool:
+        first = await pid_of(pool)
+        await asyncio.to_thread(until, lambda: not psutil.pid_exists(first))
+        (spare,) = await asyncio.to_thread(until, psutil.Process().children)
+        assert await pid_of(pool) == spare.pid
+
+
+async def test_a_process_gets_the_environment_and_the_memory_that_its_kind_has() -> None:
+    async with pool_of(memory=0, environment=sandbox_environment() | {"REMUDA_X": "1"}) as pool:
+        assert await pool.ask(b"$REMUDA_X") == b"1"
+        process = psutil.Process(await pid_of(pool))
+        assert process.rlimit(psutil.RLIMIT_AS) == (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY)
+    async with pool_of() as pool:
+        assert psutil.Process(await pid_of(pool)).rlimit(psutil.RLIMIT_AS)[0] == 1 << 30

@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from remuda.file_versions import FileVersion
 from remuda.sandbox.pool import OverloadedError, ProcessDiedError, SandboxError, SandboxPool, TookTooLongError
 from remuda.settings import Settings
 from store.errors import CorruptModelError, UnavailableError
-from store.file_versions import FileVersion
 from store.trial import trials as module
 from store.trial.trials import Trials
 
