@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,15 +21,16 @@ from loadtests.options import CaseOptions
 from loadtests.peer import llama_server, vocabularies
 from loadtests.report import RoundFigures
 from loadtests.setup import Setup
-from remuda.devices import is_gpu
 from remuda.settings import Settings
 from workers.cores import usable_cores
-from workers.host.probe import Probe
+from workers.host.devices.engine import Listing, engine_gpus
 from workers.host.spawn import waiting_environment
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a sequence's context up to a multiple of this. Rounding first makes it equal for all contenders."""
 EVERYBODY = frozenset({FLOOR, PEER, REMUDA})
+LIST_SECONDS = 30
+"""llama.cpp's time to list its devices."""
 QUIET = 0.5
 """Load average above which a warning is printed."""
 
@@ -150,4 +152,6 @@ def processor() -> str:
 
 def gpus() -> list[str]:
     """Returns the name of the GPU that this build of llama.cpp computes on, if any."""
-    return [device.name for device in Probe().devices() if is_gpu(device.id)][:1]
+    command = [sys.executable, "-m", "workers.host.devices.engine_child", str(LIST_SECONDS)]
+    listing = Listing.model_validate_json(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return [gpu.device.name for gpu in engine_gpus(listing, (), os.environ)][:1]

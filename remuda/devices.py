@@ -4,11 +4,23 @@ from collections.abc import Iterable
 
 from remuda.v1 import serving_pb2 as pb
 
-KIND_NAMES = {pb.DEVICE_KIND_CPU: "cpu", pb.DEVICE_KIND_CUDA: "cuda"}
+KIND_NAMES = {
+    pb.DEVICE_KIND_CPU: "cpu",
+    pb.DEVICE_KIND_CUDA: "cuda",
+    pb.DEVICE_KIND_ROCM: "rocm",
+    pb.DEVICE_KIND_VULKAN: "vulkan",
+    pb.DEVICE_KIND_METAL: "metal",
+    pb.DEVICE_KIND_SYCL: "sycl",
+}
 
 
 def is_gpu(device: pb.DeviceId) -> bool:
     return device.kind != pb.DEVICE_KIND_CPU
+
+
+def gpu_memory(devices: Iterable[pb.Device]) -> int:
+    """Bytes of all GPUs together, without what is reserved on each."""
+    return sum(max(device.memory_total - device.memory_reserved, 0) for device in devices if is_gpu(device.id))
 
 
 def device_name(device: pb.DeviceId) -> str:

@@ -26,6 +26,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         keep_alive_ns=settings.keep_alive_ns,
         load_timeout_ns=settings.load_timeout_ns,
         spread=settings.sched_spread,
+        max_replicas=settings.max_replicas,
+        scale_up_after_ns=settings.scale_up_after_ns,
     )
     # replica ids start at the time, so that a restarted scheduler never reuses those of workers that live on
     core = Core(policy, first_replica=time.time_ns() // 1_000_000)

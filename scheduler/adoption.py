@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from scheduler import commands, events
 from scheduler.model import Replica, RequestKey
+from scheduler.placement import shares_of
 from scheduler.state import State
 
 CANCELLATIONS_KEPT = 10_000
@@ -48,12 +49,11 @@ class Adoption:
         """A worker has said what it is, or is gone."""
         self._deadlines.pop(replica, None)
 
-    def give_up_late(self) -> bool:
-        """Waits no longer for workers that have not answered in time. Whether there were any."""
+    def give_up_late(self) -> None:
+        """Waits no longer for workers that have not answered in time."""
         late = [replica for replica, deadline in self._deadlines.items() if deadline <= self._state.now_ns]
         for replica in late:
             del self._deadlines[replica]
-        return bool(late)
 
     def cancel(self, key: RequestKey) -> None:
         """Cancels a request of an earlier scheduler's time, now or when its worker is adopted."""
@@ -73,6 +73,7 @@ class Adoption:
         )
         replica.busy.update(event.active)
         state.replicas[replica.id] = replica
+        state.ledger.promise(replica.id, shares_of(event.placement))
         for key in event.active & self._cancellations.keys():
             state.say(commands.CancelRun(replica.id, key))
             del self._cancellations[key]

@@ -8,7 +8,10 @@ from scheduler.model import Replica, Request, RequestKey
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
+    """Starts a worker on its host, unless that has been restarted in the meantime."""
+
     replica: Replica
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,16 @@ class IdentifyHost:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Asks a host what a replica of a model would take, for each number of slots."""
+
+    host: str
+    id: int
+    spec: pb.ModelSpec
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     replica: int
     request: Request
@@ -51,4 +64,4 @@ class Notify:
     event: pb.RequestEvent
 
 
-Command = StartWorker | StopWorker | Identify | IdentifyHost | Run | CancelRun | Notify
+Command = StartWorker | StopWorker | Identify | IdentifyHost | Measure | Run | CancelRun | Notify

@@ -11,7 +11,9 @@ from scheduler import commands, events, keep_alive, notices
 from scheduler.adoption import Adoption
 from scheduler.commands import Command
 from scheduler.events import Event
+from scheduler.measurements import Failed, Subject
 from scheduler.model import ModelKey, Replica, ReplicaState, Request, RequestKey, RequestState
+from scheduler.placement import sizes_of
 from scheduler.residence import Residence
 from scheduler.routing import choose_replica
 from scheduler.state import Policy, State
@@ -50,6 +52,8 @@ class Core:
                 self._worker_exited(event)
             case events.WorkerReported():
                 self._worker_reported(event)
+            case events.Measured():
+                self._measured(event)
             case events.RequestFinished():
                 self._request_finished(event)
             case events.Ticked():
@@ -60,11 +64,12 @@ class Core:
 
     @property
     def next_deadline_ns(self) -> int | None:
-        """When `Ticked` is due next: the earliest end of a keep-alive, a load or a wait for a worker's identity."""
+        """When `Ticked` is due next: the earliest end of a keep-alive, a load or a wait for an answer."""
         replicas = self.state.replicas.values()
         deadlines = [replica.expires_at_ns for replica in replicas]
         deadlines += [self._residence.load_deadline_ns(replica) for replica in replicas]
-        deadlines += self._adoption.deadlines_ns
+        deadlines += [*self._adoption.deadlines_ns, self.state.measurements.deadline_ns]
+        deadlines += self._residence.scale_up_deadlines_ns
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # ---- requests ----
@@ -75,6 +80,7 @@ class Core:
             state.reject(request, pb.Rejected.CODE_QUEUE_FULL, notices.QUEUE_FULL)
             return
         state.requests[request.key] = request
+        request.submitted_ns = state.now_ns
         state.queues.add(request)
         self._advance(request.model)
         if request in state.queues:
@@ -119,7 +125,9 @@ class Core:
     # ---- hosts ----
 
     def _host_joined(self, event: events.HostJoined) -> None:
-        self.state.hosts[event.host] = event.devices
+        self.state.incarnations[event.host] = event.incarnation
+        self.state.ledger.report(event.host, event.devices)
+        self.state.measurements.forget_questions()
         on_host = [replica for replica in self.state.replicas.values() if replica.host == event.host]
         for replica in on_host:
             if replica.id not in event.workers:
@@ -128,10 +136,20 @@ class Core:
         self._advance_all()
 
     def _host_reported(self, event: events.HostReported) -> None:
-        if event.host in self.state.hosts:
-            self.state.hosts[event.host] = event.devices
+        if event.host in self.state.ledger.hosts:
+            self.state.ledger.report(event.host, event.devices)
+            self._advance_all()
         else:
             self.state.say(commands.IdentifyHost(event.host))
+
+    def _measured(self, event: events.Measured) -> None:
+        match self.state.measurements.answer(event.id, event.footprints, event.error):
+            case Failed() as failed:
+                self._residence.fail_measurement(failed)
+            case Subject(model):
+                self._advance(model)
+            case None:
+                pass
 
     # ---- workers ----
 
@@ -157,6 +175,8 @@ class Core:
         replica.progress = 1.0
         replica.slots, replica.num_ctx = event.slots, event.num_ctx
         replica.size, replica.size_vram = event.size, event.size_vram
+        self.state.ledger.loaded(replica.id)
+        self.state.ledger.raise_to(replica.id, sizes_of(replica))
         self._advance_all()
         self._residence.rest(replica.model)
 
@@ -174,6 +194,8 @@ class Core:
         if replica.state is ReplicaState.LOADING:
             self._residence.fail_load(replica, f"the worker ended while loading: {event.reason}")
         self._residence.remove(replica, event.reason)
+        if event.devices and event.host in self.state.ledger.hosts:
+            self.state.ledger.report(event.host, event.devices)
         self._advance_all()
 
     def _worker_reported(self, event: events.WorkerReported) -> None:
@@ -188,8 +210,10 @@ class Core:
     def _tick(self) -> None:
         for replica in list(self.state.replicas.values()):
             self._end_overdue(replica)
-        if self._adoption.give_up_late():
-            self._advance_all()
+        for failed in self.state.measurements.take_late(self.state.now_ns):
+            self._residence.fail_measurement(failed)
+        self._adoption.give_up_late()
+        self._advance_all()
         for position, request in self.state.queues.places():
             self.state.tell_position(request, position)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from remuda.v1 import serving_pb2 as pb
+from remuda.v1 import wire_pb2 as wire
 from scheduler.model import Request, RequestKey
 
 
@@ -28,6 +29,7 @@ class HostJoined:
     """A worker host said hello; `workers` are the replicas it runs already."""
 
     host: str
+    incarnation: int
     devices: tuple[pb.Device, ...]
     workers: frozenset[int]
 
@@ -68,8 +70,21 @@ class WorkerFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerExited:
+    """`devices` are those of its host, as they are without it."""
+
     replica: int
     reason: str
+    host: str
+    devices: tuple[pb.Device, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A host's answer to `commands.Measure`. With an error there are no footprints."""
+
+    id: int
+    footprints: tuple[wire.Footprint, ...]
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +117,7 @@ Event = (
     | WorkerReady
     | WorkerFailed
     | WorkerExited
+    | Measured
     | WorkerReported
     | RequestFinished
     | Ticked

@@ -10,7 +10,7 @@ from scheduler.state import State
 
 def violations(state: State) -> list[str]:
     """The rules that the state breaks, each in words."""
-    broken = [*_of_requests(state), *_of_models(state)]
+    broken = [*_of_requests(state), *_of_models(state), *_of_devices(state)]
     for replica in state.replicas.values():
         broken += [f"{rule} (replica {replica.id})" for rule in _of_replica(state, replica)]
     return broken
@@ -36,7 +36,7 @@ def _of_requests(state: State) -> Iterator[str]:
 
 
 def _of_models(state: State) -> Iterator[str]:
-    limit = max_resident_models(state.policy.max_loaded_models, state.hosts)
+    limit = max_resident_models(state.policy.max_loaded_models, len(state.ledger.gpus()))
     if len({replica.model for replica in state.replicas.values()}) > limit:
         yield "there are more models than allowed"
     for model in state.queues.models:
@@ -46,6 +46,14 @@ def _of_models(state: State) -> Iterator[str]:
             yield "a slot is free beside a waiting request that it could serve"
 
 
+def _of_devices(state: State) -> Iterator[str]:
+    for key, account in state.ledger.accounts.items():
+        if account.promised > account.capacity:
+            yield f"more is promised of {key} than it has"
+        if not account.promises.keys() <= state.replicas.keys():
+            yield f"bytes of {key} are promised to a replica that is gone"
+
+
 def _of_replica(state: State, replica: Replica) -> Iterator[str]:
     siblings = [other for other in state.replicas_of(replica.model) if other.is_staying]
     if len(replica.busy) > replica.slots:
@@ -53,9 +61,9 @@ def _of_replica(state: State, replica: Replica) -> Iterator[str]:
     for key in replica.busy:
         if key in state.requests and state.requests[key].replica != replica.id:
             yield "a slot is held by a request that runs elsewhere"
-    if state.policy.max_replicas == 1 and replica.state is ReplicaState.LOADING and not _is_awaited(state, replica):
+    if state.max_replicas == 1 and replica.state is ReplicaState.LOADING and not _is_awaited(state, replica):
         yield "a load that nobody waits for"
-    if len(siblings) > state.policy.max_replicas:
+    if len(siblings) > state.max_replicas:
         yield "more replicas of a model than allowed"
     if replica.expires_at_ns is not None and not replica.is_resting:
         yield "the keep-alive of a replica runs that is not idle"

@@ -45,7 +45,7 @@ class ReplicaState(StrEnum):
 
 
 STAYING = frozenset({ReplicaState.LOADING, ReplicaState.READY})
-"""States of a replica that serves, or will."""
+"""States of a replica that serves, or will. In the others it leaves."""
 
 
 @dataclass(slots=True)
@@ -62,6 +62,7 @@ class Request:
     state: RequestState = RequestState.WAITING
     replica: int | None = None
     position: int = -1  # in the queue, as last told to the client
+    submitted_ns: int = 0
     arrival: int = 0  # the longer a request has waited, the lower
 
     def __post_init__(self) -> None:
@@ -114,17 +115,19 @@ class Replica:
     def is_staying(self) -> bool:
         return self.state in STAYING
 
+    @property
+    def is_leaving(self) -> bool:
+        return self.state not in STAYING
+
     def covers(self, request: Request) -> bool:
         """Whether the options that it was loaded with serve a request for its model.
 
-        Options that a request leaves to the server (num_gpu -1, unset use_mmap) accept whatever is loaded.
+        Options that change nothing but speed (num_batch, num_thread, use_mmap) count for the load that they come with:
+        clients that differ in them would reload the model with every request.
         """
         loaded, options = self.spec.options, request.spec.options
         return (
             loaded.num_ctx == options.num_ctx
-            and loaded.num_batch == options.num_batch
-            and loaded.num_thread == options.num_thread
             and (options.num_gpu < 0 or loaded.num_gpu == options.num_gpu)
             and (not options.HasField("main_gpu") or loaded.main_gpu == options.main_gpu)
-            and (not options.HasField("use_mmap") or loaded.use_mmap == options.use_mmap)
         )

@@ -38,6 +38,11 @@ class Queues:
         """The models that are waited for; the one whose first request has waited longest comes first."""
         return sorted(self._queues, key=lambda model: self._first(model).arrival)
 
+    @property
+    def firsts(self) -> Iterator[Request]:
+        """The first request of each queue."""
+        return map(self._first, self._queues)
+
     def add(self, request: Request) -> None:
         """Puts a request at the end of its model's queue."""
         self._arrivals += 1

@@ -1,11 +1,16 @@
 """The lives of replicas: started, loading, resting, drained, stopped."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, keep_alive, notices
 from scheduler.adoption import Adoption
 from scheduler.eviction import choose_victims, has_room, max_resident_models
+from scheduler.ledger import DeviceKey, Shares
+from scheduler.measurements import Failed, Subject
 from scheduler.model import ModelKey, Replica, ReplicaState, Request
-from scheduler.placement import choose_placement
+from scheduler.placement import Fit, Never, Wait, Wish, decide
 from scheduler.state import State
 
 RETRY_PAUSE_NS = 30_000_000_000
@@ -21,14 +26,14 @@ class Residence:
         self._adoption = adoption
         self._next_replica = first_replica
         self._retry_at_ns: dict[ModelKey, int] = {}  # models that get no further replica before then
+        self._reservations: dict[ModelKey, Shares] = {}  # what models wait for that others have yet to leave
 
     # ---- start ----
 
     def provide(self, request: Request) -> None:
         """Sees to it that a replica will serve the first request of a queue, which no free slot can take now.
 
-        Replicas that were loaded with other options leave first. A new one starts when the last of them has exited:
-        until then they hold their memory.
+        Replicas that were loaded with other options leave. A new one starts beside them, where both fit.
         """
         siblings = self._state.replicas_of(request.model)
         serving = [replica for replica in siblings if replica.is_staying and replica.covers(request)]
@@ -38,41 +43,98 @@ class Residence:
         for replica in siblings:
             if replica.state is ReplicaState.READY:
                 self.drain(replica)
-        if not siblings:
+        if not any(replica.is_staying for replica in siblings):
             self._start_or_make_room(request)
 
     def _add_replica(self, request: Request, serving: list[Replica]) -> None:
-        """Starts one more replica of a model whose replicas are all busy, as far as the policy allows."""
+        """Starts one more replica of a model whose replicas are all busy, where the policy and the devices allow it.
+
+        Nobody leaves for it.
+        """
         is_loading = any(replica.state is ReplicaState.LOADING for replica in serving)
         is_paused = self._state.now_ns < self._retry_at_ns.get(request.model, 0)
-        if is_loading or is_paused or self._adoption.is_pending:
+        is_early = self._state.now_ns < self._scale_up_ns(request)
+        if is_loading or is_paused or is_early or self._adoption.is_pending:
             return
-        if len(serving) < self._state.policy.max_replicas:
-            self._start(request)
+        staying = [replica for replica in self._state.replicas_of(request.model) if replica.is_staying]
+        if len(staying) < self._state.max_replicas:
+            self._place(request, is_further=True)
+
+    @property
+    def scale_up_deadlines_ns(self) -> Iterable[int]:
+        """When waiting requests will have waited long enough for another replica."""
+        if self._state.max_replicas == 1:
+            return []
+        return [due for first in self._state.queues.firsts if (due := self._scale_up_ns(first)) > self._state.now_ns]
+
+    def _scale_up_ns(self, request: Request) -> int:
+        return request.submitted_ns + self._state.policy.scale_up_after_ns
 
     def _start_or_make_room(self, request: Request) -> None:
         state = self._state
-        limit = max_resident_models(state.policy.max_loaded_models, state.hosts)
-        if not state.hosts or self._adoption.is_pending:
+        limit = max_resident_models(state.policy.max_loaded_models, len(state.ledger.gpus()))
+        if not state.ledger.hosts or self._adoption.is_pending:
             return  # a host will join, or a worker says that it has this very model
-        if has_room(request.model, state.replicas.values(), limit):
-            self._start(request)
+        if has_room(request.model, state.replicas.values(), state.queues.models, limit):
+            self._place(request, is_further=False)
             return
         for victim in choose_victims(state.replicas.values(), state.queues.models, limit):
             self.drain(victim)
 
-    def _start(self, request: Request) -> None:
+    def _place(self, request: Request, *, is_further: bool) -> None:
+        """Starts a replica where its bytes fit, once they are known; or sees to it that they will."""
         state = self._state
-        placement = choose_placement(request.spec, state.hosts, spread=state.policy.spread)
-        if placement is None:
+        sizes = state.measurements.sizes(request.spec)
+        if sizes is None:
+            for question in state.measurements.ask(request.spec, state.ledger, state.now_ns):
+                state.say(question)
             return
-        policy, slots = state.policy, max(state.policy.num_parallel, 1)
+        reserved = self._reserved_before(request)
+        wish = Wish(sizes, request.spec.options, state.policy.spread, is_further, reserved)
+        match decide(wish, state.ledger, state.replicas.values()):
+            case Fit() as fit:
+                self._start(request, fit)
+            case Wait(shares, victims):
+                self._reservations[request.model] = shares
+                for victim in victims:
+                    self.drain(victim)
+            case Never(reason):
+                self._reject_all(Subject.of(request.spec), reason)
+
+    def _reserved_before(self, request: Request) -> Shares:
+        """What models need whose requests have waited longer: room that is being made for them is not taken away."""
+        reserved: Counter[DeviceKey] = Counter()
+        for model, shares in list(self._reservations.items()):
+            first = self._state.queues.first(model)
+            if first is None:
+                del self._reservations[model]
+            elif first.arrival < request.arrival:
+                reserved.update(shares)
+        return reserved
+
+    def _start(self, request: Request, fit: Fit) -> None:
+        state, policy = self._state, self._state.policy
         keep_alive_ns = policy.keep_alive_ns if request.keep_alive_ns is None else request.keep_alive_ns
-        replica = Replica(self._next_replica, placement, request.spec, keep_alive_ns, slots, state.now_ns)
+        replica = Replica(self._next_replica, fit.placement, request.spec, keep_alive_ns, fit.slots, state.now_ns)
         self._next_replica += 1
         self._retry_at_ns.pop(request.model, None)
+        self._reservations.pop(request.model, None)
         state.replicas[replica.id] = replica
-        state.say(commands.StartWorker(replica))
+        state.ledger.promise(replica.id, fit.shares)
+        state.say(commands.StartWorker(replica, state.incarnations[replica.host]))
+
+    # ---- measuring ----
+
+    def fail_measurement(self, failed: Failed) -> None:
+        """Rejects those who wait for a model that cannot be measured."""
+        self._reject_all(failed.subject, failed.reason)
+
+    def _reject_all(self, subject: Subject, reason: str) -> None:
+        """Rejects those who wait for such a replica, and whom no other one serves."""
+        siblings = [replica for replica in self._state.replicas_of(subject.model) if replica.is_staying]
+        for request in self._state.queues.of(subject.model):
+            if Subject.of(request.spec) == subject and not any(sibling.covers(request) for sibling in siblings):
+                self._state.reject(request, pb.Rejected.CODE_LOAD_FAILED, reason)
 
     # ---- loading ----
 
@@ -134,6 +196,7 @@ class Residence:
     def remove(self, replica: Replica, reason: str) -> None:
         """A worker is gone: the requests that it was running are lost."""
         del self._state.replicas[replica.id]
+        self._state.ledger.release(replica.id)
         for key in replica.busy:
             request = self._state.requests.get(key)
             if request is not None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, notices
 from scheduler.commands import Command
+from scheduler.ledger import Ledger
+from scheduler.measurements import Measurements
 from scheduler.model import ModelKey, Replica, Request, RequestKey, RequestState
 from scheduler.queue import Queues
 
@@ -13,27 +15,39 @@ from scheduler.queue import Queues
 class Policy:
     """The settings that the core decides by."""
 
-    num_parallel: int  # slots of a replica
+    num_parallel: int  # slots of a replica; 0 = as many as fit
     max_loaded_models: int  # 0 = automatic
     max_queue: int
     queue_bytes: int
     keep_alive_ns: int  # negative = for ever
     load_timeout_ns: int  # without progress; 0 or less = no limit
     spread: bool = False  # every replica takes all GPUs of its host
-    max_replicas: int = 1  # of one model
+    max_replicas: int = 1  # of one model; 0 = as many as there are GPUs
+    scale_up_after_ns: int = 0  # how long a request waits before another replica starts for it
+
+
+MOST_SLOTS = (16, 8, 4, 2, 1)
+"""Slots of a replica where OLLAMA_NUM_PARALLEL does not say how many: as many of these as fit beside the model."""
 
 
 class State:
-    """Hosts, replicas, requests and queues; the time of the present event, and the commands that it has led to."""
+    """Devices, replicas, requests and queues; the time of the present event, and the commands that it has led to."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.hosts: dict[str, tuple[pb.Device, ...]] = {}
+        self.incarnations: dict[str, int] = {}  # of each host that has joined
+        self.ledger = Ledger()
+        self.measurements = Measurements((policy.num_parallel,) if policy.num_parallel else MOST_SLOTS)
         self.replicas: dict[int, Replica] = {}
         self.requests: dict[RequestKey, Request] = {}
         self.queues = Queues(policy.max_queue, policy.queue_bytes)
         self.now_ns = 0
         self._commands: list[Command] = []
+
+    @property
+    def max_replicas(self) -> int:
+        """How many replicas a model may have."""
+        return self.policy.max_replicas or max(len(self.ledger.gpus()), 1)
 
     def replicas_of(self, model: ModelKey) -> list[Replica]:
         """The replicas of a model in any state."""

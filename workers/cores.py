@@ -3,19 +3,11 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """The folders in which Linux describes CPUs and quotas."""
-
-    cpus: Path = Path("/sys/devices/system/cpu")
-    cgroups: Path = Path("/sys/fs/cgroup")
-    own_cgroup: Path = Path("/proc/self/cgroup")
+from workers.cgroups import Kernel, groups_with, read
 
 
 def usable_cores(kernel: Kernel | None = None) -> int:
@@ -33,31 +25,16 @@ def usable_cores(kernel: Kernel | None = None) -> int:
 
 def _core_of(cpu: int, kernel: Kernel) -> str:
     """Names a CPU's core by the list of its hardware threads."""
-    return _read(kernel.cpus / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
+    return read(kernel.cpus / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu)
 
 
 def _quotas(kernel: Kernel) -> Iterator[float]:
     """The CPU quotas of this process's control group and of all groups above it, in CPUs."""
-    for line in _read(kernel.own_cgroup).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = kernel.cgroups / controllers  # version 2 has one hierarchy, which names no controllers
-        own = top / path.lstrip("/")
-        for folder in (own, *own.parents):
-            if folder.is_relative_to(top) and (quota := _quota(folder)):
-                yield quota
+    return (quota for folder in groups_with("cpu", kernel) if (quota := _quota(folder)))
 
 
 def _quota(folder: Path) -> float | None:
     """A control group's quota in CPUs; None = no limit."""
-    version_1 = f"{_read(folder / 'cpu.cfs_quota_us')} {_read(folder / 'cpu.cfs_period_us')}"
-    quota, _, period = (_read(folder / "cpu.max") or version_1).partition(" ")
+    version_1 = f"{read(folder / 'cpu.cfs_quota_us')} {read(folder / 'cpu.cfs_period_us')}"
+    quota, _, period = (read(folder / "cpu.max") or version_1).partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

@@ -11,7 +11,7 @@ from gateway.links.dropped_calls import ask, is_away, persist
 from gateway.links.submission import Submission, new_request_id
 from gateway.links.token_stream import TokenStream, UnreadLimit
 from gateway.links.works import Works
-from remuda.devices import is_gpu
+from remuda.devices import gpu_memory
 from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.settings import Settings, context_tier
@@ -95,7 +95,7 @@ class SchedulerLink:
                 await self._has_devices.wait()
         except TimeoutError:
             log.warning("no devices are known yet; the smallest default context is used")
-        return context_tier(sum(device.memory_total for device in self._devices if is_gpu(device.id)))
+        return context_tier(gpu_memory(self._devices))
 
     async def watch(self) -> None:
         """Watches the scheduler until cancelled, over its restarts."""

@@ -1,7 +1,8 @@
 """The objects of `/api/tags`, `/api/ps` and `/api/show`."""
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -46,21 +47,28 @@ def tag(model: store_pb2.ModelSummary) -> dict[str, Any]:
 
 
 def running(residents: Iterable[pb.Resident]) -> list[dict[str, Any]]:
-    """The loaded models, those that expire last first. Models that drain are not listed."""
-    residents = [resident for resident in residents if resident.state != "draining"]
-    return [_resident(resident) for resident in sorted(residents, key=_expiry_ns, reverse=True)]
+    """The loaded models, those that expire last first. Replicas that drain are not listed."""
+    by_name: defaultdict[str, list[pb.Resident]] = defaultdict(list)
+    for resident in sorted(residents, key=_expiry_ns, reverse=True):
+        if resident.state != "draining":
+            by_name[resident.model.name].append(resident)
+    return [_model(replicas) for replicas in by_name.values()]
 
 
-def _resident(resident: pb.Resident) -> dict[str, Any]:
+def _model(replicas: Sequence[pb.Resident]) -> dict[str, Any]:
+    """One model with all its replicas, of which the first expires last. `slots` and `replicas` are ours alone."""
+    latest = replicas[0]
     return {
-        "name": resident.model.name,
-        "model": resident.model.name,
-        "size": resident.size,
-        "digest": resident.model.digest,
-        "details": details(resident.model.details, lengths=False),
-        "expires_at": local_time(_expiry_ns(resident)),
-        "size_vram": resident.size_vram,
-        "context_length": resident.num_ctx,
+        "name": latest.model.name,
+        "model": latest.model.name,
+        "size": sum(replica.size for replica in replicas),
+        "digest": latest.model.digest,
+        "details": details(latest.model.details, lengths=False),
+        "expires_at": local_time(_expiry_ns(latest)),
+        "size_vram": sum(replica.size_vram for replica in replicas),
+        "context_length": max(replica.num_ctx for replica in replicas),
+        "slots": sum(replica.slots for replica in replicas),
+        "replicas": len(replicas),
     }
 
 

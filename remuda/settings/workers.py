@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from remuda.durations import NANOSECONDS
 from remuda.settings.types import (
@@ -31,6 +31,26 @@ UNQUANTISED_KV_CACHE_TYPES = frozenset({"f32", "f16", "bf16"})
 
 class WorkerSettings(LenientSettings):
     """The worker host and its workers read these."""
+
+    devices: Annotated[str, Field(validation_alias="REMUDA_DEVICES")] = ""
+    """The devices of this machine, instead of those that are found: a JSON list with sizes in bytes, such as
+    `[{"id": "gpu0", "kind": "cuda", "index": 0, "total": 200000000, "free": 200000000}]`. Kinds are `cuda`, `rocm`,
+    `vulkan`, `metal`, `sycl` and `cpu`; `name` and `free` may be missing, and the CPU is always there. Indices count
+    the visible devices of a kind. A device that exists is used up to the declared size. The workers of one that does
+    not exist compute on the CPU. An unusable list ends the start."""
+    gpu_overhead: Annotated[Unsigned, Field(validation_alias="OLLAMA_GPU_OVERHEAD")] = 0
+    """Bytes of each GPU that are kept free of models."""
+    llm_library: Annotated[str, BeforeValidator(str.lower), Field(validation_alias="OLLAMA_LLM_LIBRARY")] = ""
+    """The only kind of devices that is used, by its beginning: `cpu`, `cuda`, `rocm`, `vulkan`, `metal` or `sycl`.
+    Ollama's own names such as `cuda_v12` do. Anything else means all kinds."""
+    device_list_timeout_ns: Annotated[Period, Field(validation_alias="REMUDA_DEVICE_LIST_TIMEOUT")] = (
+        30 * NANOSECONDS["s"]
+    )
+    """How long llama.cpp may take to list its devices, in a process of its own. A CPU build takes a tenth of a second,
+    a driver that wakes several GPUs some seconds. Ollama's limit is the same."""
+    device_refresh_ns: Annotated[Period, Field(validation_alias="REMUDA_DEVICE_REFRESH")] = 15 * NANOSECONDS["s"]
+    """How often GPUs that are not NVIDIA's are asked for their free memory. Each time a process opens them for a
+    moment, which takes memory on them. In between the last figures hold."""
 
     threads: Annotated[int, Field(ge=0, le=512), Digits, Field(validation_alias="REMUDA_THREADS")] = 0
     """llama.cpp's threads in a worker. 0 = one per physical core, of the cores that the worker may use

@@ -73,7 +73,7 @@ async def _devices(endpoints: Endpoints, timeout_ns: int) -> list[str]:
             async for state in states:
                 if state.devices:
                     states.cancel()
-                    return [_device_line(device) for device in state.devices]
+                    return [device_line(device) for device in state.devices]
     except TimeoutError:
         return ["none yet: the worker host has not reported"]
     except grpc.aio.AioRpcError as error:
@@ -81,6 +81,8 @@ async def _devices(endpoints: Endpoints, timeout_ns: int) -> list[str]:
     return ["none yet"]
 
 
-def _device_line(device: serving_pb2.Device) -> str:
+def device_line(device: serving_pb2.Device) -> str:
     free, total = binary_bytes(device.memory_free), binary_bytes(device.memory_total)
-    return f"{device_name(device.id)}  {device.name}  {free} of {total} free"
+    notes = [f"{binary_bytes(device.memory_reserved)} kept free"] if device.memory_reserved else []
+    notes += ["declared, computes on the CPU"] if device.declared else []
+    return f"{device_name(device.id)}  {device.name}  " + ", ".join([f"{free} of {total} free", *notes])

@@ -867,6 +867,7 @@ class Device(_message.Message):
     MEMORY_RESERVED_FIELD_NUMBER: _builtins.int
     MEMORY_OTHERS_FIELD_NUMBER: _builtins.int
     DECLARED_FIELD_NUMBER: _builtins.int
+    MEMORY_PROMISED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """for people"""
     memory_total: _builtins.int
@@ -881,6 +882,8 @@ class Device(_message.Message):
     """bytes held by processes other than this host's workers; unset = unknown"""
     declared: _builtins.bool
     """by REMUDA_DEVICES: its workers compute on the CPU, within the declared size"""
+    memory_promised: _builtins.int
+    """bytes promised to replicas; only the scheduler sets it"""
     @_builtins.property
     def id(self) -> Global___DeviceId: ...
     def __init__(
@@ -894,10 +897,11 @@ class Device(_message.Message):
         memory_reserved: _builtins.int = ...,
         memory_others: _builtins.int | None = ...,
         declared: _builtins.bool = ...,
+        memory_promised: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others", "id", b"id", "memory_others", b"memory_others"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others", "declared", b"declared", "id", b"id", "memory_free", b"memory_free", "memory_others", b"memory_others", "memory_reserved", b"memory_reserved", "memory_total", b"memory_total", "name", b"name", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others", "declared", b"declared", "id", b"id", "memory_free", b"memory_free", "memory_others", b"memory_others", "memory_promised", b"memory_promised", "memory_reserved", b"memory_reserved", "memory_total", b"memory_total", "name", b"name", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__memory_others: _TypeAlias = _typing.Literal["memory_others"]  # noqa: Y015
     _WhichOneofArgType__memory_others: _TypeAlias = _typing.Literal["_memory_others", b"_memory_others"]  # noqa: Y015
@@ -913,22 +917,44 @@ class Placement(_message.Message):
 
     HOST_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    HOST_BYTES_FIELD_NUMBER: _builtins.int
+    GPU_LAYERS_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     host: _builtins.str
+    host_bytes: _builtins.int
+    """promised of host memory beside GPUs"""
+    gpu_layers: _builtins.int
+    """layers on the GPUs, the output layer counts as one; unset: all"""
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceId]:
         """one, or the GPUs that the model is spread over"""
+
+    @_builtins.property
+    def bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """promised of each of `devices`, in their order"""
+
+    @_builtins.property
+    def split(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of these, how many lie on each of several GPUs; empty: one GPU has all"""
 
     def __init__(
         self,
         *,
         host: _builtins.str = ...,
         devices: _abc.Iterable[Global___DeviceId] | None = ...,
+        bytes: _abc.Iterable[_builtins.int] | None = ...,
+        host_bytes: _builtins.int = ...,
+        gpu_layers: _builtins.int | None = ...,
+        split: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_layers", b"_gpu_layers", "gpu_layers", b"gpu_layers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "host", b"host"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_layers", b"_gpu_layers", "bytes", b"bytes", "devices", b"devices", "gpu_layers", b"gpu_layers", "host", b"host", "host_bytes", b"host_bytes", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpu_layers: _TypeAlias = _typing.Literal["gpu_layers"]  # noqa: Y015
+    _WhichOneofArgType__gpu_layers: _TypeAlias = _typing.Literal["_gpu_layers", b"_gpu_layers"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_layers) -> _WhichOneofReturnType__gpu_layers | None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
 

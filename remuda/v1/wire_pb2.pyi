@@ -82,7 +82,10 @@ class HostHello(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     host: _builtins.str
+    incarnation: _builtins.int
+    """another number after each start of the host"""
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[_serving_pb2.Device]: ...
     @_builtins.property
@@ -95,10 +98,11 @@ class HostHello(_message.Message):
         host: _builtins.str = ...,
         devices: _abc.Iterable[_serving_pb2.Device] | None = ...,
         workers: _abc.Iterable[_builtins.int] | None = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "host", b"host", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "host", b"host", "incarnation", b"incarnation", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -130,18 +134,24 @@ class WorkerExited(_message.Message):
 
     WORKER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
     worker: _builtins.int
     reason: _builtins.str
     """"exit status 1", "signal SIGKILL", with the engine's last error line where it has one"""
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[_serving_pb2.Device]:
+        """of its host, with the memory that is free now that it has ended"""
+
     def __init__(
         self,
         *,
         worker: _builtins.int = ...,
         reason: _builtins.str = ...,
+        devices: _abc.Iterable[_serving_pb2.Device] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "reason", b"reason", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -415,8 +425,11 @@ class StartWorker(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PLACEMENT_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
     worker: _builtins.int
     slots: _builtins.int
+    incarnation: _builtins.int
+    """of the host that is meant: a later one has other memory, and drops the message"""
     @_builtins.property
     def model(self) -> _serving_pb2.ModelSpec: ...
     @_builtins.property
@@ -428,10 +441,11 @@ class StartWorker(_message.Message):
         model: _serving_pb2.ModelSpec | None = ...,
         placement: _serving_pb2.Placement | None = ...,
         slots: _builtins.int = ...,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "placement", b"placement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "placement", b"placement", "slots", b"slots", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "model", b"model", "placement", b"placement", "slots", b"slots", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -94,7 +94,7 @@ class Dispatcher:
 
 def _log_command(command: commands.Command) -> None:
     match command:
-        case commands.StartWorker(replica):
+        case commands.StartWorker(replica, _):
             log.info(
                 "worker wanted",
                 worker=replica.id,

@@ -47,9 +47,13 @@ class Links:
     def send(self, command: commands.Command) -> None:
         """Sends a command to its host or worker. That a peer is gone is told by its host's report alone."""
         match command:
-            case commands.StartWorker(replica):
+            case commands.StartWorker(replica, incarnation):
                 start = wire.StartWorker(
-                    worker=replica.id, model=replica.spec, placement=replica.placement, slots=replica.slots
+                    worker=replica.id,
+                    model=replica.spec,
+                    placement=replica.placement,
+                    slots=replica.slots,
+                    incarnation=incarnation,
                 )
                 self._to(f"host:{replica.host}", wire.Downlink(start_worker=start))
             case commands.StopWorker(host, replica_id):
@@ -58,6 +62,8 @@ class Links:
                 self._to(f"worker:{replica_id}", wire.Downlink(identify=wire.Identify()))
             case commands.IdentifyHost(host):
                 self._to(f"host:{host}", wire.Downlink(identify=wire.Identify()))
+            case commands.Measure(host, number, spec, slots):
+                self._to(f"host:{host}", wire.Downlink(measure=wire.Measure(id=number, model=spec, slots=slots)))
             case commands.Run(replica_id, request):
                 run = wire.Run(
                     request_id=request.key.request_id,
@@ -91,11 +97,15 @@ def _from_host(host: str, uplink: wire.Uplink) -> Iterator[Event]:
     match uplink.WhichOneof("message"):
         case "host_hello":
             hello = uplink.host_hello
-            yield events.HostJoined(host, tuple(hello.devices), frozenset(hello.workers))
+            yield events.HostJoined(host, hello.incarnation, tuple(hello.devices), frozenset(hello.workers))
         case "host_status":
             yield events.HostReported(host, tuple(uplink.host_status.devices))
         case "worker_exited":
-            yield events.WorkerExited(uplink.worker_exited.worker, uplink.worker_exited.reason)
+            exited = uplink.worker_exited
+            yield events.WorkerExited(exited.worker, exited.reason, host, tuple(exited.devices))
+        case "measured":
+            measured = uplink.measured
+            yield events.Measured(measured.id, tuple(measured.footprints), measured.error)
         case other:
             raise ValueError(f"a host does not send {other}")
 

@@ -1,6 +1,7 @@
 """The scheduler's state as `Residents` and `Watch` tell it."""
 
 from remuda.v1 import serving_pb2 as pb
+from scheduler.ledger import Account
 from scheduler.model import Replica
 from scheduler.state import State
 
@@ -31,8 +32,16 @@ def resident(replica: Replica, monotonic_ns: int, unix_ns: int) -> pb.Resident:
 def scheduler_state(state: State, monotonic_ns: int, unix_ns: int) -> pb.SchedulerState:
     """The whole state: devices, residents, and how many requests wait and run."""
     return pb.SchedulerState(
-        devices=[device for devices in state.hosts.values() for device in devices],
+        devices=[_device(account) for account in state.ledger.accounts.values()],
         residents=[resident(replica, monotonic_ns, unix_ns) for replica in state.replicas.values()],
         waiting=len(state.queues),
         running=sum(len(replica.busy) for replica in state.replicas.values()),
     )
+
+
+def _device(account: Account) -> pb.Device:
+    """A device with what is promised of it."""
+    device = pb.Device()
+    device.CopyFrom(account.device)
+    device.memory_promised = account.promised
+    return device

@@ -167,6 +167,15 @@ def test_an_input_that_is_longer_than_a_batch_is_computed_in_pieces(samples: dic
     assert close(run.vectors[0, 2], samples[name].vectors[3])
 
 
+@pytest.mark.parametrize("batch_tokens", [100, 257, 300])
+def test_a_batch_may_have_any_size(samples: dict[str, Sample], batch_tokens: int) -> None:
+    sample = samples["bert, mean"]
+    run = Run(embedder_on(sample.path, num_ctx=300, batch_tokens=batch_tokens))
+    run.add(sample.tokens[0])
+    run.steps()
+    assert close(run.vectors[0, 0], sample.vectors[0])
+
+
 def test_an_input_that_has_to_be_whole_and_does_not_fit_fails_alone(samples: dict[str, Sample]) -> None:
     sample = samples["bert, mean"]
     run = Run(embedder_on(sample.path, batch_tokens=6))

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import zmq
 import zmq.asyncio
+from support.footprints import footprints
 
 from remuda.endpoints import Endpoints
 from remuda.rpc import open_channel
@@ -21,6 +22,7 @@ from remuda.v1 import serving_pb2_grpc
 from remuda.v1 import wire_pb2 as wire
 
 TIMEOUT_S = 10
+MEMORY = 1 << 30
 CPU = pb.DeviceId(kind=pb.DEVICE_KIND_CPU)
 PLACEMENT = pb.Placement(host="h", devices=[CPU])
 WORK = pb.WorkSource(kept=pb.KeptWork(target="unix:/g", size=9))
@@ -72,11 +74,16 @@ class Scheduler:
     async def host(self) -> Peer:
         """A host that has joined."""
         host = self.peer("host:h")
-        await host.say(host_hello=wire.HostHello(host="h", devices=[pb.Device(id=CPU)]))
+        await host.say(
+            host_hello=wire.HostHello(host="h", devices=[pb.Device(id=CPU, memory_total=MEMORY, memory_free=MEMORY)])
+        )
         return host
 
     async def worker(self, host: Peer) -> tuple[int, Peer]:
-        """The worker that the scheduler asks the host for."""
+        """The worker that the scheduler asks the host for, once it knows what that takes."""
+        question = (await host.hear()).measure
+        answer = wire.Measured(id=question.id, footprints=footprints(question.slots))
+        await host.say(measured=answer)
         number = (await host.hear()).start_worker.worker
         return number, self.peer(f"worker:{number}")
 

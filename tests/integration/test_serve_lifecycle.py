@@ -57,6 +57,14 @@ def test_an_unusable_origin_is_an_error_without_a_traceback(private_folder: Path
     assert "Traceback" not in errors
 
 
+def test_an_unusable_list_of_devices_is_an_error_without_a_traceback(private_folder: Path) -> None:
+    status, errors = failed_start(private_folder, REMUDA_DEVICES='[{"id": "gpu0", "kind": "cuda", "total": 1}]')
+    assert status == 1
+    assert "Error: REMUDA_DEVICES: 0: a GPU needs an index\n" in errors
+    assert "host ended at its start (exit status 1)" in errors
+    assert "Traceback" not in errors
+
+
 def test_the_banner_names_address_models_devices_and_changed_settings(server: Server) -> None:
     assert f"listens on {server.url}" in server.banner
     assert "cria:latest" in server.banner

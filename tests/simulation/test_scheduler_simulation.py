@@ -7,10 +7,10 @@ STEPS = 40_000
 """Of each seed; about every second one is an event for the core."""
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize(("replicas", "gpus"), [(1, 0), (3, 0), (1, 2), (3, 3)])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_random_world_never_breaks_an_invariant_and_settles(seed: int, replicas: int) -> None:
-    world = World(seed, slots=1 + seed % 3, models=1 + seed % 3, replicas=replicas)
+def test_a_random_world_never_breaks_an_invariant_and_settles(seed: int, replicas: int, gpus: int) -> None:
+    world = World(seed, slots=1 + seed % 3, models=1 + seed % 3, replicas=replicas, gpus=gpus)
     for _ in range(STEPS):
         world.step()
     world.settle()
@@ -18,7 +18,7 @@ def test_a_random_world_never_breaks_an_invariant_and_settles(seed: int, replica
     assert not world.core.state.requests or all(key in world.cancelled for key in world.core.state.requests)
     assert {"finished", "lost", "rejected", "running"} <= set(world.ended.values())
     assert world.events > STEPS // 3
-    assert world.most_replicas == replicas
+    assert min(2, replicas) <= world.most_replicas <= replicas
 
 
 def test_the_same_seed_gives_the_same_history() -> None:

@@ -9,10 +9,20 @@ from scheduler.core import Core
 from scheduler.invariants import violations
 from scheduler.model import Replica, Request, RequestKey
 from scheduler.state import Policy
+from support.footprints import footprints
 
 SECOND = NANOSECONDS["s"]
 MINUTE = NANOSECONDS["m"]
-CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
+
+
+def device(size: int, gpu: int | None = None, *, free: int | None = None) -> pb.Device:
+    """A GPU with its index, or the CPU. All of its bytes are free, unless `free` says how many."""
+    kind = pb.DEVICE_KIND_CPU if gpu is None else pb.DEVICE_KIND_CUDA
+    number = pb.DeviceId(kind=kind, index=gpu or 0)
+    return pb.Device(id=number, memory_total=size, memory_free=size if free is None else free)
+
+
+CPU = device(1 << 30)
 WORK = pb.WorkSource(inline=b"work")
 
 
@@ -54,11 +64,27 @@ class Drive:
         hosts: tuple[str, ...] = ("h",),
         first_replica: int = 1,
         replicas: int = 1,
+        scale_up_after: int = 0,
+        devices: tuple[pb.Device, ...] = (CPU,),
     ) -> None:
-        policy = Policy(slots, models, queue, queue_bytes, keep_alive, load_timeout, max_replicas=replicas)
+        policy = Policy(
+            slots,
+            models,
+            queue,
+            queue_bytes,
+            keep_alive,
+            load_timeout,
+            max_replicas=replicas,
+            scale_up_after_ns=scale_up_after,
+        )
         self.core = Core(policy, first_replica)
         self.now = SECOND
         self.slots = slots
+        self.devices = devices
+        self.sizes: defaultdict[str, int] = defaultdict(lambda: 1)
+        """Bytes of one layer of a model; it has two."""
+        self.unmeasurable: dict[str, str] = {}
+        """Why dry runs of these models fail."""
         self.started: list[Replica] = []
         self._told: defaultdict[RequestKey, list[str]] = defaultdict(list)
         self._said: list[str] = []
@@ -91,7 +117,12 @@ class Drive:
     # ---- what hosts and workers do ----
 
     def join(self, host: str = "h", *workers: int) -> None:
-        self.give(events.HostJoined(host, (CPU,), frozenset(workers)))
+        self.give(events.HostJoined(host, 1, self.devices, frozenset(workers)))
+
+    def report(self, *devices: pb.Device, host: str = "h") -> None:
+        """A host reports its devices; none = as they are."""
+        self.devices = devices or self.devices
+        self.give(events.HostReported(host, self.devices))
 
     def loading(self, model: str, fraction: float) -> None:
         self.give(events.WorkerLoading(self.replica(model).id, fraction))
@@ -102,11 +133,11 @@ class Drive:
         self.give(
             events.WorkerReady(
                 replica=known.id if known is not None else replica or 0,
-                placement=pb.Placement(host="h", devices=[CPU.id]),
+                placement=known.placement if known is not None else pb.Placement(host="h", devices=[CPU.id]),
                 spec=known.spec if known is not None else spec_of(model),
                 slots=self.slots,
                 num_ctx=4096,
-                size=10,
+                size=1,
                 size_vram=0,
                 active=frozenset(RequestKey(*key) for key in active),
             )
@@ -120,7 +151,7 @@ class Drive:
         self.exit_replica(self.replica(model), reason)
 
     def exit_replica(self, replica: Replica, reason: str = "exit status 0") -> None:
-        self.give(events.WorkerExited(replica.id, reason))
+        self.give(events.WorkerExited(replica.id, reason, replica.host, self.devices))
 
     def finish(
         self,
@@ -148,9 +179,22 @@ class Drive:
         self.give(events.Ticked())
 
     def give(self, event: events.Event) -> None:
+        questions: list[commands.Measure] = []
         for command in self.core.handle(event, self.now):
-            self._take(command)
+            if isinstance(command, commands.Measure):
+                questions.append(command)
+            else:
+                self._take(command)
         assert violations(self.core.state) == []
+        for question in questions:
+            self._measure(question)
+
+    def _measure(self, question: commands.Measure) -> None:
+        """A host's dry run, which takes no time."""
+        model = question.spec.model_path[1:]
+        error = self.unmeasurable.get(model, "")
+        answer = () if error else footprints(question.slots, layer=self.sizes[model])
+        self.give(events.Measured(question.id, answer, error))
 
     # ---- what was said ----
 
@@ -178,7 +222,7 @@ class Drive:
         match command:
             case commands.Notify(key, event):
                 self._told[key].append(words(event))
-            case commands.StartWorker(replica):
+            case commands.StartWorker(replica, _):
                 self.started.append(replica)
                 self._said.append(f"start {replica.spec.model_path[1:]}")
             case commands.StopWorker(_, replica):
@@ -187,6 +231,8 @@ class Drive:
                 self._said.append(f"run {request.key.request_id} on {self._model(replica)}")
             case commands.CancelRun(replica, key):
                 self._said.append(f"cancel {key.request_id} on {self._model(replica)}")
+            case commands.Measure():
+                raise AssertionError("a question is answered at once")
             case commands.Identify(replica):
                 self._said.append(f"identify worker {replica}")
             case commands.IdentifyHost(host):

@@ -12,12 +12,17 @@ from scheduler import commands, events, notices
 from scheduler.core import Core
 from scheduler.events import Event
 from scheduler.invariants import violations
+from scheduler.ledger import DeviceKey
 from scheduler.model import Request, RequestKey
+from scheduler.placement import shares_of
 from scheduler.state import Policy
+from support.footprints import footprints
 
 HOST = "h"
-CPU = pb.Device(id=pb.DeviceId(kind=pb.DEVICE_KIND_CPU), memory_free=1 << 30)
-PLACEMENT = pb.Placement(host=HOST, devices=[CPU.id])
+RAM = 400
+GPU = 100
+LAYERS = {"a": 10, "b": 40, "c": 60, "d": 110}
+"""Bytes of one of the two layers of each model, in units of the devices'."""
 SECOND = 1_000_000_000
 LARGEST = 200
 """Most bytes of a work. The queue holds about as many bytes as it holds requests of half that size."""
@@ -30,6 +35,7 @@ class Worker:
 
     id: int
     spec: pb.ModelSpec
+    placement: pb.Placement
     slots: int
     ready: bool = False
     running: list[RequestKey] = field(default_factory=list[RequestKey])
@@ -38,8 +44,12 @@ class Worker:
 class World:
     """Everything but the scheduler. `step` does one random thing and checks the core after every event it causes."""
 
-    def __init__(self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12, replicas: int = 1) -> None:
+    def __init__(
+        self, seed: int, *, slots: int = 2, models: int = 2, queue: int = 12, replicas: int = 1, gpus: int = 0
+    ) -> None:
         self.random = Random(seed)
+        self._sizes = {DeviceKey(HOST, pb.DEVICE_KIND_CPU, 0): RAM}
+        self._sizes |= {DeviceKey(HOST, pb.DEVICE_KIND_CUDA, index): GPU for index in range(gpus)}
         policy = Policy(
             slots,
             models,
@@ -52,7 +62,7 @@ class World:
         self.core = Core(policy)
         self.now = SECOND
         self.events = 0
-        self.most_replicas = 0  # of one model at once
+        self.most_replicas = 0  # of one model that stay at once
         self.workers: dict[int, Worker] = {}
         self.open: dict[RequestKey, int] = {}  # submitted, not ended, not cancelled; with the step of submission
         self.ended: dict[RequestKey, str] = {}
@@ -61,19 +71,29 @@ class World:
         self._up: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._down: defaultdict[str, deque[commands.Command]] = defaultdict(deque)
         self._submitted = 0
+        self._incarnation = 1
         self._specs = [
             pb.ModelSpec(model_path=f"/{name}", options=pb.LoadOptions(num_ctx=num_ctx, num_gpu=-1))
             for name in "abcd"
             for num_ctx in (1024, 1024, 1024, 2048)
         ]
-        self.give(events.HostJoined(HOST, (CPU,), frozenset()))
+        self.give(events.HostJoined(HOST, self._incarnation, self._devices(), frozenset()))
 
     # ---- what happens ----
 
     def step(self) -> None:
         """One random thing, weighted so that all states are visited often."""
-        happenings = (self.submit, self.cancel, self.work, self.deliver, self.receive, self.pass_time, self.unload)
-        (happening,) = self.random.choices(happenings, (18, 4, 25, 30, 30, 4, 0.3))
+        happenings = {
+            self.submit: 18,
+            self.cancel: 4,
+            self.work: 25,
+            self.deliver: 30,
+            self.receive: 30,
+            self.pass_time: 4,
+            self.report: 2,
+            self.unload: 0.3,
+        }
+        (happening,) = self.random.choices(list(happenings), list(happenings.values()))
         happening()
         if self.random.random() < 0.002:
             self.kill()
@@ -85,7 +105,7 @@ class World:
         for _ in range(20_000):
             if not self.open:
                 return
-            self.random.choice((self.finish_work, self.deliver, self.receive, self.pass_time))()
+            self.random.choice((self.finish_work, self.deliver, self.receive, self.pass_time, self.report))()
         raise AssertionError(f"for ever waiting: {list(self.open)[:5]}")
 
     def submit(self) -> None:
@@ -128,7 +148,7 @@ class World:
         elif not worker.ready:
             worker.ready = True
             active = frozenset(worker.running)
-            up.append(events.WorkerReady(worker.id, PLACEMENT, worker.spec, worker.slots, 1024, 1, 0, active))
+            up.append(events.WorkerReady(worker.id, worker.placement, worker.spec, worker.slots, 1024, 1, 0, active))
         elif worker.running:
             key = worker.running.pop(self.random.randrange(len(worker.running)))
             up.append(events.RequestFinished(worker.id, key, DONE))
@@ -142,7 +162,11 @@ class World:
 
     def restart_host(self) -> None:
         self.workers.clear()
-        self._up[f"host:{HOST}"].append(events.HostJoined(HOST, (CPU,), frozenset()))
+        self._incarnation += 1
+        self._up[f"host:{HOST}"].append(events.HostJoined(HOST, self._incarnation, self._devices(), frozenset()))
+
+    def report(self) -> None:
+        self._up[f"host:{HOST}"].append(events.HostReported(HOST, self._devices()))
 
     # ---- messages ----
 
@@ -160,8 +184,14 @@ class World:
 
     def _obey(self, command: commands.Command) -> None:
         match command:
-            case commands.StartWorker(replica):
-                self.workers[replica.id] = Worker(replica.id, replica.spec, replica.slots)
+            case commands.StartWorker(_, incarnation) if incarnation != self._incarnation:
+                pass  # it was meant for the host before its restart
+            case commands.StartWorker(replica, _):
+                self.workers[replica.id] = Worker(replica.id, replica.spec, replica.placement, replica.slots)
+                held = self._held()
+                assert all(held[key] <= size for key, size in self._sizes.items()), f"over-committed: {held}"
+            case commands.Measure(_, number, spec, slots):
+                self._measure(number, spec, slots)
             case commands.StopWorker(_, replica) if replica in self.workers:
                 self._die(self.workers[replica], "exit status 0")
             case commands.Run(replica, request) if replica in self.workers:
@@ -178,7 +208,30 @@ class World:
 
     def _die(self, worker: Worker, reason: str) -> None:
         del self.workers[worker.id]
-        self._up[f"host:{HOST}"].append(events.WorkerExited(worker.id, reason))
+        self._up[f"host:{HOST}"].append(events.WorkerExited(worker.id, reason, HOST, self._devices()))
+
+    def _measure(self, question: int, spec: pb.ModelSpec, slots: tuple[int, ...]) -> None:
+        error = "bad file" if self.random.random() < 0.03 else ""
+        layer = LAYERS[spec.model_path[1:]]
+        answer = () if error else footprints(slots, layer=layer, cache=spec.options.num_ctx // 1024)
+        self._up[f"host:{HOST}"].append(events.Measured(question, answer, error))
+
+    def _held(self) -> Counter[DeviceKey]:
+        """What the workers really hold of each device."""
+        held: Counter[DeviceKey] = Counter()
+        for worker in self.workers.values():
+            held.update(shares_of(worker.placement))
+        return held
+
+    def _devices(self) -> tuple[pb.Device, ...]:
+        """The devices as they are now. What a worker that loads holds shows already, or not yet."""
+        held = self._held()
+        return tuple(
+            pb.Device(
+                id=pb.DeviceId(kind=key.kind, index=key.index), memory_total=size, memory_free=max(size - held[key], 0)
+            )
+            for key, size in self._sizes.items()
+        )
 
     def _any_worker(self) -> Worker | None:
         return self.random.choice(list(self.workers.values())) if self.workers else None
@@ -190,7 +243,7 @@ class World:
         for command in self.core.handle(event, self.now):
             self._take(command)
         assert violations(self.core.state) == []
-        replicas = Counter(replica.model for replica in self.core.state.replicas.values())
+        replicas = Counter(replica.model for replica in self.core.state.replicas.values() if replica.is_staying)
         self.most_replicas = max(self.most_replicas, *replicas.values(), 0)
 
     def _take(self, command: commands.Command) -> None:

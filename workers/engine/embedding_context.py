@@ -42,9 +42,11 @@ class EmbeddingContext:
         params = C.llama_context_default_params()
         params.embeddings = True
         params.pooling_type = pooling
-        params.n_ctx = max(options.num_ctx, options.batch_tokens)
+        # llama.cpp aborts over a batch that its sequences do not share evenly
+        room = -(-options.batch_tokens // self.sequences) * self.sequences
+        params.n_ctx = max(options.num_ctx, room)
         params.n_seq_max = self.sequences
-        params.n_batch = params.n_ubatch = options.batch_tokens
+        params.n_batch = params.n_ubatch = room
         params.n_threads = params.n_threads_batch = options.threads
         params.flash_attn_type = flash_attention_type(options.flash_attention)
         params.kv_unified = True

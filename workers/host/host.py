@@ -1,6 +1,7 @@
 """The worker host: finds the devices of a machine, starts workers and reaps them. It decides nothing."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,10 +14,12 @@ from remuda.durations import seconds
 from remuda.logs import get_logger
 from remuda.process import exit_reason
 from remuda.settings import Settings
+from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 from workers.host.affinity import CpuSets
-from workers.host.measuring import Measuring
-from workers.host.probe import Probe
+from workers.host.devices.found import DeviceKey, LocalWorker
+from workers.host.devices.inventory import Inventory
+from workers.host.measuring import Measuring, emptiest_gpu
 from workers.host.spawn import spawn_worker, stop_worker
 
 log = get_logger()
@@ -25,14 +28,18 @@ log = get_logger()
 class Host:
     """Starts and stops workers as the scheduler orders, and reports what happens to them."""
 
-    def __init__(self, name: str, uplink: str, settings: Settings) -> None:
+    def __init__(self, name: str, uplink: str, settings: Settings, inventory: Inventory) -> None:
+        """`inventory` has been opened."""
         self._name = name
+        self._incarnation = time.time_ns()
         self._settings = settings
-        self._probe = Probe()
-        self._measuring = Measuring(settings, self._probe.devices())
+        self._inventory = inventory
+        gpu = emptiest_gpu(inventory.devices([]))
+        self._measuring = Measuring(settings, inventory.pinning([gpu] if gpu else []), sees_gpu=gpu is not None)
         self._answers: set[asyncio.Task[None]] = set()
         self._cpu_sets = CpuSets(settings.cpu_affinity)
         self._workers: dict[int, asyncio.Event] = {}  # not yet reported gone; the event is set to stop one
+        self._processes: dict[int, LocalWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
         self._scheduler = self._context.socket(zmq.DEALER)
@@ -44,7 +51,7 @@ class Host:
         """Says hello and serves, for ever."""
         await self._say_hello()
         self._measuring.start()
-        await asyncio.gather(self._receive(), self._report())
+        await asyncio.gather(self._receive(), self._report(), self._inventory.watch())
 
     async def close(self) -> None:
         """Stops all workers and dry runs."""
@@ -66,7 +73,8 @@ class Host:
     async def _handle(self, message: wire.Downlink) -> None:
         match message.WhichOneof("message"):
             case "start_worker":
-                self._start(message.start_worker)
+                if message.start_worker.incarnation == self._incarnation:
+                    self._start(message.start_worker)
             case "stop_worker":
                 if stop := self._workers.get(message.stop_worker.worker):
                     stop.set()
@@ -99,13 +107,17 @@ class Host:
             reason = f"the process could not be started: {error.strerror}"
         log.info("worker ended", worker=start.worker, model=start.model.name, reason=reason)
         del self._workers[start.worker]
-        await self._send(wire.Uplink(worker_exited=wire.WorkerExited(worker=start.worker, reason=reason)))
+        self._processes.pop(start.worker, None)
+        exited = wire.WorkerExited(worker=start.worker, reason=reason, devices=self._devices())
+        await self._send(wire.Uplink(worker_exited=exited))
 
     async def _keep_worker(self, start: wire.StartWorker, stop: asyncio.Event, cpus: frozenset[int]) -> str:
         """Runs the process until it ends or `stop` is set; tells how it ended. Raises OSError."""
-        process = await spawn_worker(start, self._settings.spin_count, cpus)
-        device = device_names(start.placement.devices)
-        log.info("worker started", worker=start.worker, model=start.model.name, device=device, pid=process.pid)
+        devices = start.placement.devices
+        process = await spawn_worker(start, self._settings.spin_count, cpus, self._inventory.pinning(devices))
+        self._processes[start.worker] = LocalWorker(process.pid, frozenset(map(DeviceKey.of, devices)))
+        names = device_names(devices)
+        log.info("worker started", worker=start.worker, model=start.model.name, device=names, pid=process.pid)
         waiting = [asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         waiting[1].cancel()
@@ -115,12 +127,17 @@ class Host:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(seconds(self._settings.stats_interval_ns))
-            status = wire.HostStatus(devices=self._probe.devices())
+            status = wire.HostStatus(devices=self._devices())
             await self._send(wire.Uplink(host_status=status))
 
     async def _say_hello(self) -> None:
-        hello = wire.HostHello(host=self._name, devices=self._probe.devices(), workers=list(self._workers))
+        hello = wire.HostHello(
+            host=self._name, devices=self._devices(), workers=list(self._workers), incarnation=self._incarnation
+        )
         await self._send(wire.Uplink(host_hello=hello))
+
+    def _devices(self) -> list[pb.Device]:
+        return self._inventory.devices(list(self._processes.values()))
 
     async def _send(self, message: wire.Uplink) -> None:
         await self._scheduler.send(message.SerializeToString())

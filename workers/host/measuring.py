@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from remuda.sandbox.pool import (
 from remuda.settings import Settings
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
-from workers.host.spawn import device_environment
 
 log = get_logger()
 
@@ -48,10 +47,10 @@ class Question:
 class Measuring:
     """Answers the scheduler. Equal questions at the same time share a dry run."""
 
-    def __init__(self, settings: Settings, devices: Sequence[pb.Device]) -> None:
-        """`devices` are the machine's."""
+    def __init__(self, settings: Settings, pinning: Mapping[str, str], *, sees_gpu: bool) -> None:
+        """`pinning` are the variables that show dry runs a GPU (`sees_gpu`), or none."""
         self._kept = settings.measurements_kept
-        self._pool = SandboxPool(_sandbox(settings, _emptiest_gpu(devices)))
+        self._pool = SandboxPool(_sandbox(settings, pinning, sees_gpu=sees_gpu))
         self._runs: OrderedDict[Question, asyncio.Task[wire.Measured]] = OrderedDict()
 
     def start(self) -> None:
@@ -98,12 +97,12 @@ class Measuring:
             self._runs.pop(question, None)
 
 
-def _sandbox(settings: Settings, gpu: pb.DeviceId | None) -> Sandbox:
-    """The kind of process for dry runs. It sees one GPU, or none."""
+def _sandbox(settings: Settings, pinning: Mapping[str, str], *, sees_gpu: bool) -> Sandbox:
+    """The kind of process for dry runs."""
     return Sandbox(
         module="workers.dry_run.sandbox",
         # CUDA reserves address space for all memory there is
-        memory=0 if gpu else settings.measure_memory,
+        memory=0 if sees_gpu else settings.measure_memory,
         arguments=(),
         niceness=0,  # a load waits for it
         processes=settings.measure_processes,
@@ -111,14 +110,14 @@ def _sandbox(settings: Settings, gpu: pb.DeviceId | None) -> Sandbox:
         timeout_ns=settings.measure_timeout_ns,
         start_timeout_ns=settings.start_timeout_ns,
         # as a worker's: the same file meets the same library
-        environment=os.environ | GIVEN | device_environment([gpu] if gpu else []),
+        environment=os.environ | GIVEN | dict(pinning),
         single_use=True,  # what a file has done to llama.cpp ends with its process
     )
 
 
-def _emptiest_gpu(devices: Iterable[pb.Device]) -> pb.DeviceId | None:
-    """The GPU with the most free memory: a dry run takes a little for the driver."""
-    gpus = [device for device in devices if is_gpu(device.id)]
+def emptiest_gpu(devices: Iterable[pb.Device]) -> pb.DeviceId | None:
+    """The GPU with the most free memory, where dry runs go: each takes a little for the driver."""
+    gpus = [device for device in devices if is_gpu(device.id) and not device.declared]
     return max(gpus, key=lambda device: device.memory_free).id if gpus else None
 
 

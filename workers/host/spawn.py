@@ -3,25 +3,25 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from remuda.cpu_lists import write_cpu_set
-from remuda.devices import is_gpu
 from remuda.process import PARENT_VARIABLE
-from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import wire_pb2 as wire
 
 STOP_GRACE_S = 2.0
 """From SIGTERM to SIGKILL. A worker has nothing to save; only the driver may need a moment."""
 
 
-async def spawn_worker(start: wire.StartWorker, spin_count: int, cpus: frozenset[int]) -> asyncio.subprocess.Process:
-    """Starts a worker, pinned to its devices and to `cpus` (empty = all).
+async def spawn_worker(
+    start: wire.StartWorker, spin_count: int, cpus: frozenset[int], pinning: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    """Starts a worker, pinned to its devices by the variables of `pinning`, and to `cpus` (empty = all).
 
     The worker reads its StartWorker from standard input.
     """
     environment = {PARENT_VARIABLE: str(os.getpid())}
-    environment |= device_environment(start.placement.devices) | cpu_environment(cpus)
+    environment |= dict(pinning) | cpu_environment(cpus)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -46,12 +46,6 @@ async def stop_worker(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def device_environment(devices: Iterable[pb.DeviceId]) -> dict[str, str]:
-    """Shows the worker its own GPUs only, or none: a worker never touches another's device."""
-    visible = ",".join(str(device.index) for device in devices if is_gpu(device))
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible or "-1"}
 
 
 def cpu_environment(cpus: frozenset[int]) -> dict[str, str]:

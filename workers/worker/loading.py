@@ -21,7 +21,7 @@ from workers.engine.engine import Engine, EngineOptions
 from workers.engine.llama import LoadError
 from workers.engine.log import EngineLog
 from workers.engine.media import MediaEncoder, MediaLimits, Projector, ProjectorOptions
-from workers.engine.model import Model, ModelOptions, use_numa
+from workers.engine.model import ALL_LAYERS, Model, ModelOptions, use_numa
 from workers.engine.parking import Disk, Parking
 from workers.engine.runner import Runner
 
@@ -83,7 +83,7 @@ class Loader:
 
     def model(self) -> Model:
         """Loads the weights. Raises LoadError."""
-        return self._model(self._spec.model_path, *self._spec.split_paths)
+        return self._model(self._gpu_layers, self._spec.model_path, *self._spec.split_paths)
 
     def context(self, model: Model) -> Context:
         """Makes the context that generates. Raises LoadError."""
@@ -97,7 +97,7 @@ class Loader:
         if not self._spec.draft_path:
             return self._heads(model, context) if model.heads else None
         self._engine_log.begin_context()
-        small = self._model(self._spec.draft_path)
+        small = self._model(ALL_LAYERS if self._gpu_layers else 0, self._spec.draft_path)
         if not same_vocabulary(small.vocabulary, model.vocabulary):
             raise LoadError("the draft model has another vocabulary than the model that it drafts for")
         if small.recurrent:
@@ -137,19 +137,25 @@ class Loader:
             threads=self._threads,
             batch_tokens=self._batch_tokens,
             limits=MediaLimits(settings.max_image_pixels, settings.max_sound_seconds),
-            use_gpu=self._options.num_gpu != 0,
+            use_gpu=self._gpu_layers != 0,
             flash_attention=settings.flash_attention,
         )
 
-    def _model(self, path: str, *split_paths: str) -> Model:
-        options, settings = self._options, self._settings
+    @property
+    def _gpu_layers(self) -> int:
+        """The layers that lie on GPUs, as the scheduler has decided; in a dry run, as the client wants."""
+        placement = self._start.placement
+        return placement.gpu_layers if placement.HasField("gpu_layers") else self._options.num_gpu
+
+    def _model(self, gpu_layers: int, path: str, *split_paths: str) -> Model:
+        options, settings, placement = self._options, self._settings, self._start.placement
         return self._parts.model(
             ModelOptions(
                 path=path,
                 split_paths=split_paths,
-                gpu_layers=options.num_gpu,
-                split_mode=settings.split_mode if len(self._start.placement.devices) > 1 else "none",
-                tensor_split=settings.tensor_split,
+                gpu_layers=gpu_layers,
+                split_mode=settings.split_mode if len(placement.devices) > 1 else "none",
+                tensor_split=settings.tensor_split or tuple(map(float, placement.split)),
                 use_mmap=options.use_mmap if options.HasField("use_mmap") else None,
                 mlock=settings.mlock,
                 direct_io=settings.direct_io,

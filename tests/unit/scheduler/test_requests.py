@@ -171,8 +171,8 @@ def test_a_request_that_comes_while_an_abandoned_load_ends_gets_a_load_of_its_ow
     drive.submit(1)
     drive.cancel(1)
     drive.submit(2)
-    drive.exit()
     assert drive.take_said() == ["start a", "stop a", "start a"]
+    drive.exit_replica(drive.replicas()[0])
     drive.ready()
     assert drive.told(2) == ["queued 0", "running"]
 

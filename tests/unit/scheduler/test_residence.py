@@ -1,7 +1,7 @@
 """Residence of models in the scheduler's core: keep-alive, unloading, eviction, failures, restarts."""
 
 import pytest
-from support.scheduler_drive import MINUTE, SECOND, Drive, spec_of
+from support.scheduler_drive import MINUTE, SECOND, Drive, device, spec_of
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler import events
@@ -145,8 +145,9 @@ def test_a_failed_load_refuses_all_who_wait_for_it_and_nobody_else() -> None:
     assert drive.told(3) == ["queued 0"]
 
 
-def test_a_request_after_a_failed_load_tries_again_once_the_worker_is_gone() -> None:
-    drive = Drive()
+def test_a_request_after_a_failed_load_tries_again_once_the_memory_is_free() -> None:
+    drive = Drive(devices=(device(100),))
+    drive.sizes["a"] = 40
     drive.submit(1)
     drive.fail("a", "out of memory")
     drive.submit(2)
@@ -183,7 +184,8 @@ def test_without_a_load_timeout_a_load_may_take_for_ever() -> None:
 
 
 def test_another_num_ctx_drains_the_replica_and_reloads_in_order() -> None:
-    drive = Drive(slots=2)
+    drive = Drive(slots=2, devices=(device(100),))
+    drive.sizes["a"] = 40
     drive.load()
     drive.submit(1)
     drive.submit(2, spec=spec_of("a", num_ctx=8192))
@@ -196,6 +198,27 @@ def test_another_num_ctx_drains_the_replica_and_reloads_in_order() -> None:
     drive.ready()
     assert drive.told(2)[-1] == "running"
     assert drive.told(3) == ["queued 1"]
+
+
+def test_options_of_speed_alone_reload_nothing() -> None:
+    drive = Drive(slots=4)
+    drive.load()
+    slow = spec_of("a")
+    slow.options.num_thread, slow.options.num_batch, slow.options.use_mmap = 1, 64, True
+    for request, spec in enumerate((slow, spec_of("a"))):
+        drive.submit(request, spec=spec)
+        assert drive.told(request) == ["running"]
+
+
+def test_another_num_ctx_loads_beside_the_drained_replica_where_both_fit() -> None:
+    drive = Drive(slots=2)
+    drive.load()
+    drive.submit(1)
+    drive.submit(2, spec=spec_of("a", num_ctx=8192))
+    assert drive.take_said() == ["run 1 on a", "start a"]
+    drive.ready()
+    assert [replica.state.value for replica in drive.replicas()] == ["draining", "ready"]
+    assert drive.told(1)[-1] == drive.told(2)[-1] == "running"
 
 
 def test_at_the_limit_the_idle_model_used_longest_ago_makes_room() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.cores import Kernel, usable_cores
+from workers.cgroups import Kernel
+from workers.cores import usable_cores
 
 FOUR_CORES = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}
 """Eight CPUs, two hardware threads on each core."""

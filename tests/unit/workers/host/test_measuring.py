@@ -49,7 +49,7 @@ def sandboxes(monkeypatch: pytest.MonkeyPatch) -> Sandboxes:
 
 @pytest.fixture
 async def measuring(sandboxes: Sandboxes) -> AsyncGenerator[Measuring]:
-    measuring = Measuring(Settings(REMUDA_MEASUREMENTS_KEPT="2"), [])
+    measuring = Measuring(Settings(REMUDA_MEASUREMENTS_KEPT="2"), {}, sees_gpu=False)
     yield measuring
     await measuring.close()
 
