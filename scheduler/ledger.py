@@ -9,6 +9,9 @@ from remuda.v1 import serving_pb2 as pb
 REPORTS_UNTIL_SEEN = 2
 """Reports of a host after which its figures show a loaded replica. The first may have been on its way already."""
 
+REPORTS_UNTIL_FREE = 5
+"""Reports of a host after which its figures show that a replica has ended. Drivers may take seconds to free memory."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeviceKey:
@@ -35,6 +38,8 @@ class Account:
     promises: dict[int, int] = field(default_factory=dict[int, int])  # bytes, by replica
     unseen: dict[int, int | None] = field(default_factory=dict[int, int | None])
     """Replicas that the device's own figure does not show yet: reports still to come, None while they load."""
+    ended: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """Bytes of replicas that have ended, which the device may not show as free yet, and reports still to come."""
 
     @property
     def capacity(self) -> int:
@@ -52,9 +57,21 @@ class Account:
         free = self.device.memory_free - self.device.memory_reserved - unseen
         return max(min(self.capacity - self.promised, free), 0)
 
+    @property
+    def returning(self) -> int:
+        """Bytes at most that ended replicas have yet to give back."""
+        return sum(size for size, _ in self.ended.values())
+
+    def release(self, replica: int) -> None:
+        """The replica's process has ended."""
+        self.unseen.pop(replica, None)
+        if size := self.promises.pop(replica, 0):
+            self.ended[replica] = size, REPORTS_UNTIL_FREE
+
     def report(self, device: pb.Device) -> None:
         """The device's figures as of now."""
         self.device = device
+        self.ended = {replica: (size, left - 1) for replica, (size, left) in self.ended.items() if left > 1}
         for replica, reports in list(self.unseen.items()):
             if reports == 1:
                 del self.unseen[replica]
@@ -105,10 +122,13 @@ class Ledger:
         account = self.accounts.get(key)
         return account.room if account is not None else 0
 
-    def capacity(self, key: DeviceKey) -> int:
-        """Bytes that may ever be promised of a device; 0 where it is unknown."""
+    def room_without(self, key: DeviceKey, replicas: Iterable[int]) -> int:
+        """Bytes that could be promised of a device if these replicas had left it, and all that have ended."""
         account = self.accounts.get(key)
-        return account.capacity if account is not None else 0
+        if account is None:
+            return 0
+        returned = sum(account.promises.get(replica, 0) for replica in replicas) + account.returning
+        return min(account.room + returned, account.capacity)
 
     # ---- promises ----
 
@@ -138,8 +158,7 @@ class Ledger:
         """A replica's process has ended."""
         self._promises.pop(replica, None)
         for account in self.accounts.values():
-            account.promises.pop(replica, None)
-            account.unseen.pop(replica, None)
+            account.release(replica)
 
     def shares(self, replica: int) -> Shares:
         """What is promised to a replica."""

@@ -50,7 +50,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """No device would hold it if it were empty."""
+    """No device would hold it if all replicas had left."""
 
     reason: str
 
@@ -73,8 +73,8 @@ class _Search:
         self._fewest = wish.sizes[-1:]  # who has to leave is decided by the fewest slots
 
     def decision(self) -> Decision:
-        empty = self._anywhere(self._ledger.capacity, self._fewest)
-        if empty is None:
+        alone = self._anywhere(self._room_alone, self._fewest)
+        if alone is None:
             return Never(self._too_large())
         whole_now = self._first(self._whole, self._room, self._wish.sizes)
         if whole_now is not None:
@@ -85,7 +85,7 @@ class _Search:
             self._whole_after_eviction()
             or self._anywhere(self._room, self._wish.sizes)
             or self._make_room()
-            or Wait(empty.shares, self._least_useful())
+            or Wait(alone.shares, self._least_useful())
         )
 
     def _beside(self) -> Decision:
@@ -165,7 +165,7 @@ class _Search:
             return Wait(soon.shares)
         for sizes, host in ((sizes, host) for sizes in self._fewest for host in self._ledger.hosts):
             cpu, size = self._ledger.cpu(host), sizes.on_cpu().host
-            if size <= self._ledger.capacity(cpu) and (victims := self._victims(cpu, size)):
+            if size <= self._room_alone(cpu) and (victims := self._victims(cpu, size)):
                 return Wait({cpu: size}, victims)
         return None
 
@@ -182,9 +182,12 @@ class _Search:
 
     def _room_soon(self, device: DeviceKey) -> int:
         """The device's room once those have left who are leaving."""
-        leaving = (replica for replica in self._replicas if replica.is_leaving)
-        returned = sum(self._ledger.shares(replica.id).get(device, 0) for replica in leaving)
-        return min(self._room(device) + returned, self._ledger.capacity(device))
+        leaving = (replica.id for replica in self._replicas if replica.is_leaving)
+        return max(self._ledger.room_without(device, leaving) - self._wish.reserved.get(device, 0), 0)
+
+    def _room_alone(self, device: DeviceKey) -> int:
+        """The device's room if all replicas had left it. Other processes keep what they hold."""
+        return self._ledger.room_without(device, (replica.id for replica in self._replicas))
 
     def _room(self, device: DeviceKey) -> int:
         return max(self._ledger.room(device) - self._wish.reserved.get(device, 0), 0)
@@ -231,7 +234,7 @@ class _Search:
 
     def _too_large(self) -> str:
         size = self._fewest[0].on_cpu().total
-        largest = max((self._ledger.capacity(self._ledger.cpu(host)) for host in self._ledger.hosts), default=0)
+        largest = max((self._room_alone(self._ledger.cpu(host)) for host in self._ledger.hosts), default=0)
         return f"model requires more system memory ({binary_bytes(size)}) than is available ({binary_bytes(largest)})"
 
 

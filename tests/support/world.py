@@ -70,6 +70,7 @@ class World:
         self.last_run: defaultdict[str, int] = defaultdict(int)
         self._up: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._down: defaultdict[str, deque[commands.Command]] = defaultdict(deque)
+        self._others: Counter[DeviceKey] = Counter()  # bytes of other processes
         self._submitted = 0
         self._incarnation = 1
         self._specs = [
@@ -91,6 +92,7 @@ class World:
             self.receive: 30,
             self.pass_time: 4,
             self.report: 2,
+            self.disturb: 0.5,
             self.unload: 0.3,
         }
         (happening,) = self.random.choices(list(happenings), list(happenings.values()))
@@ -165,6 +167,11 @@ class World:
         self._incarnation += 1
         self._up[f"host:{HOST}"].append(events.HostJoined(HOST, self._incarnation, self._devices(), frozenset()))
 
+    def disturb(self) -> None:
+        """Another process takes or frees memory of a device."""
+        key = self.random.choice(list(self._sizes))
+        self._others[key] = self.random.randrange(self._sizes[key]) if self.random.random() < 0.3 else 0
+
     def report(self) -> None:
         self._up[f"host:{HOST}"].append(events.HostReported(HOST, self._devices()))
 
@@ -228,7 +235,9 @@ class World:
         held = self._held()
         return tuple(
             pb.Device(
-                id=pb.DeviceId(kind=key.kind, index=key.index), memory_total=size, memory_free=max(size - held[key], 0)
+                id=pb.DeviceId(kind=key.kind, index=key.index),
+                memory_total=size,
+                memory_free=max(size - held[key] - self._others[key], 0),
             )
             for key, size in self._sizes.items()
         )

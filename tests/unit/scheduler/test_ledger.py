@@ -30,7 +30,7 @@ def test_what_others_hold_is_no_room() -> None:
 
 def test_what_is_reserved_is_never_promised() -> None:
     ledger = ledger_with(100, free=90, reserved=20)
-    assert (ledger.capacity(GPU), ledger.room(GPU)) == (80, 70)
+    assert (ledger.accounts[GPU].capacity, ledger.room(GPU)) == (80, 70)
 
 
 def test_a_loaded_replica_counts_once_when_the_device_shows_it() -> None:
@@ -57,9 +57,19 @@ def test_memory_is_free_only_when_the_device_says_so() -> None:
     for _ in range(2):
         ledger.report("h", [device(100, 0, free=40)])
     ledger.release(1)
-    assert ledger.room(GPU) == 40
+    assert (ledger.room(GPU), ledger.room_without(GPU, [])) == (40, 100)
     ledger.report("h", [device(100, 0)])
     assert ledger.room(GPU) == 100
+
+
+def test_memory_that_a_device_does_not_free_is_not_waited_for_for_ever() -> None:
+    ledger = ledger_with(100, free=40)
+    ledger.promise(1, {GPU: 40})
+    ledger.release(1)
+    for left in (80, 80, 80, 80, 40):
+        assert ledger.room_without(GPU, []) == 80
+        ledger.report("h", [device(100, 0, free=40)])
+        assert ledger.room_without(GPU, []) == left
 
 
 def test_a_replica_that_takes_more_than_promised_is_believed() -> None:
@@ -73,7 +83,7 @@ def test_a_replica_that_takes_more_than_promised_is_believed() -> None:
 def test_a_device_that_is_gone_has_no_room() -> None:
     ledger = ledger_with(100)
     ledger.report("h", [device(100)])
-    assert (ledger.room(GPU), ledger.capacity(GPU)) == (0, 0)
+    assert (ledger.room(GPU), ledger.room_without(GPU, [])) == (0, 0)
 
 
 def test_a_replica_counts_also_on_a_device_that_is_reported_after_it() -> None:

@@ -163,6 +163,15 @@ def test_what_nothing_could_hold_is_refused_and_evicts_nobody() -> None:
     assert "requires more system memory (100 B) than is available (40 B)" in decision.reason
 
 
+def test_what_other_processes_leave_no_room_for_is_refused_and_evicts_nobody() -> None:
+    box = Box(ram=2 * SIZE)
+    box.put(20, CPU)
+    box.ledger.report(HOST, [device(2 * SIZE, free=SIZE // 2)])
+    decision = box.decide(wish())
+    assert isinstance(decision, Never)
+    assert "requires more system memory (100 B) than is available (50 B)" in decision.reason
+
+
 def test_where_nobody_is_idle_the_least_busy_leaves_one_at_a_time() -> None:
     box = Box(ram=SIZE)
     box.put(50, CPU, busy=2)
