@@ -122,12 +122,13 @@ class Replica:
     def covers(self, request: Request) -> bool:
         """Whether the options that it was loaded with serve a request for its model.
 
-        Options that change nothing but speed (num_batch, num_thread, use_mmap) count for the load that they come with:
-        clients that differ in them would reload the model with every request.
+        A larger context serves, too: the worker keeps each request to its own. Options that change nothing but speed
+        (num_batch, num_thread, use_mmap) count for the load that they come with: clients that differ in them would
+        reload the model with every request.
         """
         loaded, options = self.spec.options, request.spec.options
         return (
-            loaded.num_ctx == options.num_ctx
+            loaded.num_ctx >= options.num_ctx
             and (options.num_gpu < 0 or loaded.num_gpu == options.num_gpu)
             and (not options.HasField("main_gpu") or loaded.main_gpu == options.main_gpu)
         )

@@ -28,6 +28,7 @@ def work_of(resolved: ResolvedRequest, prompt: Prompt, grammar: ReplyGrammar) ->
         prompt=prompt.tokens,
         segments=[wire_pb2.Segment(tokens=segment.tokens, media=segment.image) for segment in prompt.segments],
         sampling=options.sampling(),
+        num_ctx=options.num_ctx,
         num_predict=options.max_tokens,
         num_keep=options.num_keep,
         shift=generation.shift,

@@ -586,6 +586,7 @@ class Work(_message.Message):
     OPTIONAL_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     ADAPTER_PATHS_FIELD_NUMBER: _builtins.int
+    NUM_CTX_FIELD_NUMBER: _builtins.int
     DRAFT_TOKENS_FIELD_NUMBER: _builtins.int
     num_predict: _builtins.int
     """tokens to generate at most; negative = until the context is full"""
@@ -601,6 +602,8 @@ class Work(_message.Message):
     """of `prompt`, the last tokens that an earlier attempt generated"""
     optional_first_token: _builtins.int
     """a token that `grammar` lets the reply begin with: only where the model would without it"""
+    num_ctx: _builtins.int
+    """tokens of prompt and output at most, where the slot holds more; 0 = the slot's"""
     draft_tokens: _builtins.int
     """tokens that may be drafted for one step at most, 0 = none; unset: the worker's choice"""
     @_builtins.property
@@ -639,11 +642,12 @@ class Work(_message.Message):
         optional_first_token: _builtins.int | None = ...,
         segments: _abc.Iterable[Global___Segment] | None = ...,
         adapter_paths: _abc.Iterable[_builtins.str] | None = ...,
+        num_ctx: _builtins.int = ...,
         draft_tokens: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_optional_first_token", b"_optional_first_token", "draft_tokens", b"draft_tokens", "embed", b"embed", "logprobs", b"logprobs", "optional_first_token", b"optional_first_token", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_optional_first_token", b"_optional_first_token", "adapter_paths", b"adapter_paths", "draft_tokens", b"draft_tokens", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_keep", b"num_keep", "num_predict", b"num_predict", "optional_first_token", b"optional_first_token", "prompt", b"prompt", "sampling", b"sampling", "segments", b"segments", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens", "_logprobs", b"_logprobs", "_optional_first_token", b"_optional_first_token", "adapter_paths", b"adapter_paths", "draft_tokens", b"draft_tokens", "embed", b"embed", "generated", b"generated", "grammar", b"grammar", "logprobs", b"logprobs", "num_ctx", b"num_ctx", "num_keep", b"num_keep", "num_predict", b"num_predict", "optional_first_token", b"optional_first_token", "prompt", b"prompt", "sampling", b"sampling", "segments", b"segments", "shift", b"shift", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__draft_tokens: _TypeAlias = _typing.Literal["draft_tokens"]  # noqa: Y015
     _WhichOneofArgType__draft_tokens: _TypeAlias = _typing.Literal["_draft_tokens", b"_draft_tokens"]  # noqa: Y015

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
-from support.models_folder import install_gguf, models_folder
+from support.models_folder import ENDLESS, install_endless, install_gguf, models_folder
 from support.scripted import write_scripted_model
 from support.serving import Server, StartServer, is_alive, until
 from support.split_models import split_gguf
@@ -85,6 +85,26 @@ def test_a_model_says_the_same_however_it_is_loaded(parts: Path, start: StartSer
     server = start(parts, **settings)
     assert say(server).json()["response"] == SCRIPT
     assert say(server, use_mmap=False, num_gpu=0).json()["response"] == SCRIPT
+
+
+def test_a_smaller_context_than_loaded_is_kept_to_without_a_reload(private_folder: Path, start: StartServer) -> None:
+    install_endless(models_folder(private_folder))
+    server = start(private_folder)
+
+    def ask(num_ctx: int, **options: int) -> dict[str, int]:
+        body = ENDLESS | {"stream": False, "shift": False, "options": {"num_ctx": num_ctx, **options}}
+        return httpx.post(f"{server.url}/api/generate", json=body, timeout=20).json()
+
+    def workers() -> list[int]:
+        return [pid for title, pid in server.processes().items() if title.startswith("remuda worker")]
+
+    ask(1024, num_predict=4)
+    before = workers()
+    reply = ask(64)
+    assert reply["prompt_eval_count"] + reply["eval_count"] == 64 + 1  # the last token is never computed
+    assert workers() == before
+    (model,) = httpx.get(f"{server.url}/api/ps").json()["models"]
+    assert model["context_length"] == 1024
 
 
 def test_a_cache_type_that_cannot_be_is_told_at_the_start_and_not_used(parts: Path, start: StartServer) -> None:

@@ -31,7 +31,7 @@ NO_MEDIA = "this model is missing data required for image input"
 class Limits:
     """Limits of a request, and how often states are kept."""
 
-    num_ctx: int  # tokens of one sequence at most
+    num_ctx: int  # tokens that a slot holds
     vocabulary_size: int
     checkpoint_interval: int  # prompt tokens between two kept states, where the memory cannot be cut
 
@@ -65,6 +65,7 @@ class Admission:
 
     def add(self, sequence: Sequence) -> None:
         """Queues a request and begins its preparation."""
+        sequence.num_ctx = min(sequence.num_ctx, self._limits.num_ctx)
         self._waiting.append(sequence)
         self._refuse_unfit(sequence, [*sequence.prompt, *(t for segment in sequence.media for t in segment.tokens)])
         if sequence.finish is None:
@@ -114,7 +115,7 @@ class Admission:
         """Whether a waiting sequence can begin."""
         if sequence.finish is not None or not self._preparation.is_done(sequence):
             return False
-        if sequence.media and len(sequence.prompt) > self._limits.num_ctx:
+        if sequence.media and len(sequence.prompt) > sequence.num_ctx:
             sequence.end(FinishReason.ERROR, TOO_LONG, invalid=True)
         return sequence.finish is None
 
@@ -122,7 +123,7 @@ class Admission:
         """Ends a request that cannot run or has nothing to generate. `text` is every token that the client sent."""
         if not sequence.prompt:
             sequence.end(FinishReason.ERROR, "the prompt is empty", invalid=True)
-        elif len(text) > self._limits.num_ctx:
+        elif len(text) > sequence.num_ctx:
             sequence.end(FinishReason.ERROR, TOO_LONG, invalid=True)
         elif min(text) < 0 or max(text) >= self._limits.vocabulary_size:
             sequence.end(FinishReason.ERROR, "the prompt has a token that is not in the vocabulary", invalid=True)

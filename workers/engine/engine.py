@@ -67,7 +67,6 @@ class Engine:
         self._vocabulary = model.vocabulary
         self._context = context
         self._memory = context.memory
-        self._num_ctx = options.num_ctx
         self._companion = Companion()
         self._batch = Batch(context.batch_tokens)
         self._slots = Slots(options.slots, consecutive=not context.shares_cells)
@@ -76,7 +75,7 @@ class Engine:
         self._adapters = Adapters(model, context.pointer, options.adapters_kept)
         preparation = Preparation(Grammars(model.vocabulary), media, self._adapters)
         self._admission = Admission(context, self._slots, self._parking, preparation, limits)
-        drafts = options.draft_tokens, options.draft_rows, options.num_ctx, self._memory.rollback
+        drafts = options.draft_tokens, options.draft_rows, self._memory.rollback
         self._speculation = Speculation(*drafts, draft)
         self._picker = Picker(context, model.vocabulary, self._speculation, self._companion)
         self._turns = Turns()
@@ -269,13 +268,13 @@ class Engine:
 
     def _shift_if_full(self, sequence: Sequence) -> None:
         """Shifts the full context of a sequence, or ends the sequence."""
-        if len(sequence.tokens) <= self._num_ctx or not sequence.generated or sequence.finish is not None:
+        if len(sequence.tokens) <= sequence.num_ctx or not sequence.generated or sequence.finish is not None:
             return
         if not (sequence.shift and self._memory.can_shift and sequence.decoding):
             sequence.end(FinishReason.LENGTH)
             return
         keep = len(sequence.prompt) if sequence.num_keep < 0 else sequence.num_keep + self._vocabulary.adds_bos
-        keep = min(keep, self._num_ctx - CONTEXT_RESERVE)
+        keep = min(keep, sequence.num_ctx - CONTEXT_RESERVE)
         discard = max((sequence.computed - keep) // 2, 1)
         self._memory.shift(sequence.slot, keep, keep + discard)
         sequence.discard(keep, keep + discard)

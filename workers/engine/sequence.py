@@ -55,6 +55,7 @@ class Sequence:
     prompt: list[int]
     sampling: SamplingParams
     num_predict: int  # negative = until the context is full
+    num_ctx: int = sys.maxsize  # tokens of prompt and output at most; no more than a slot holds, once it is queued
     num_keep: int = 0  # negative = the whole prompt
     shift: bool = False
     stop: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Between the wire and the engine: requests as the worker runs them, and its counters as messages."""
 
+import sys
 from dataclasses import asdict, fields
 
 from google.protobuf.message import DecodeError
@@ -43,6 +44,7 @@ def sequence_of(key: SequenceKey, gateway: str, work: wire.Work) -> Sequence:
         gateway=gateway,
         prompt=list(work.prompt),
         sampling=sampling_of(work.sampling),
+        num_ctx=work.num_ctx or sys.maxsize,
         num_predict=work.num_predict,
         num_keep=work.num_keep,
         shift=work.shift,

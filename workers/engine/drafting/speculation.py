@@ -17,15 +17,12 @@ from workers.engine.sequence import Sequence
 class Speculation:
     """Proposes drafts where they pay."""
 
-    def __init__(
-        self, limit: int, rows: int, num_ctx: int, longest: int = sys.maxsize, drafter: Drafter | None = None
-    ) -> None:
+    def __init__(self, limit: int, rows: int, longest: int = sys.maxsize, drafter: Drafter | None = None) -> None:
         """A draft has at most `limit` tokens unless its request says otherwise, and never more than `longest`. All
         drafts of a step have at most `rows`."""
         self._limit = limit
         self._rows = rows
         self._longest = min(longest, rows)
-        self._num_ctx = num_ctx
         self._drafter = drafter
         self._gain = Gain()
         self._length = 0  # of the drafts in this step
@@ -90,7 +87,7 @@ class Speculation:
 
     def _room(self, sequence: Sequence, length: int) -> int:
         """Returns the drafted tokens that the sequence can use. A step adds one more token."""
-        room = min(length, self.limit(sequence), self._num_ctx - len(sequence.tokens))
+        room = min(length, self.limit(sequence), sequence.num_ctx - len(sequence.tokens))
         if sequence.num_predict >= 0:
             room = min(room, sequence.num_predict - sequence.generated - sequence.resumed - 1)
         return max(room, 0)
