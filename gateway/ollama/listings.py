@@ -11,6 +11,9 @@ from gateway.golang.times import NANOSECONDS_PER_SECOND, NEVER_NS, local_time
 from remuda.v1 import serving_pb2 as pb
 from remuda.v1 import store_pb2
 
+LEAVING = ("draining", "stopping")
+"""States of a replica that takes no request any more."""
+
 LAST_NS = 253_402_300_799 * NANOSECONDS_PER_SECOND
 """The last second that Python's calendar knows."""
 
@@ -47,10 +50,10 @@ def tag(model: store_pb2.ModelSummary) -> dict[str, Any]:
 
 
 def running(residents: Iterable[pb.Resident]) -> list[dict[str, Any]]:
-    """The loaded models, those that expire last first. Replicas that drain are not listed."""
+    """The loaded models, those that expire last first. Replicas that leave are not listed."""
     by_name: defaultdict[str, list[pb.Resident]] = defaultdict(list)
     for resident in sorted(residents, key=_expiry_ns, reverse=True):
-        if resident.state != "draining":
+        if resident.state not in LEAVING:
             by_name[resident.model.name].append(resident)
     return [_model(replicas) for replicas in by_name.values()]
 

@@ -734,7 +734,7 @@ class Resident(_message.Message):
     num_ctx: _builtins.int
     """tokens per slot, as loaded"""
     state: _builtins.str
-    """"loading", "ready", "draining" """
+    """"loading", "ready", "draining", "stopping" """
     @_builtins.property
     def model(self) -> Global___ModelSpec: ...
     @_builtins.property

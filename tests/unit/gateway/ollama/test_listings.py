@@ -1,5 +1,7 @@
 """What `/api/ps` lists."""
 
+import pytest
+
 from gateway.ollama.listings import running
 from remuda.v1 import serving_pb2 as pb
 
@@ -26,7 +28,8 @@ def test_the_replicas_of_a_model_are_one_entry() -> None:
     assert (other["size"], other["replicas"]) == (10, 1)
 
 
-def test_a_replica_that_drains_is_not_listed() -> None:
-    (model,) = running([resident("a:1", 100), resident("a:1", 200, "draining")])
+@pytest.mark.parametrize("state", ["draining", "stopping"])
+def test_a_replica_that_leaves_is_not_listed(state: str) -> None:
+    (model,) = running([resident("a:1", 100), resident("a:1", 200, state)])
     assert model["replicas"] == 1
-    assert running([resident("a:1", 100, "draining")]) == []
+    assert running([resident("a:1", 100, state)]) == []
