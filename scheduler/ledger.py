@@ -25,6 +25,11 @@ class DeviceKey:
     def of(cls, host: str, device: pb.DeviceId) -> "DeviceKey":
         return cls(host, device.kind, device.index)
 
+    @classmethod
+    def cpu(cls, host: str) -> "DeviceKey":
+        """Where a host's own memory is accounted."""
+        return cls(host, pb.DEVICE_KIND_CPU, 0)
+
 
 Shares = Mapping[DeviceKey, int]
 """Bytes on devices."""
@@ -113,10 +118,6 @@ class Ledger:
         """The GPUs of a host, or of all hosts."""
         return [key for key in self.accounts if host in (None, key.host) and is_gpu(self.accounts[key].device.id)]
 
-    def cpu(self, host: str) -> DeviceKey:
-        """Where a host's own memory is accounted."""
-        return DeviceKey(host, pb.DEVICE_KIND_CPU, 0)
-
     def room(self, key: DeviceKey) -> int:
         """Bytes that may be promised of a device now; 0 where it is unknown."""
         account = self.accounts.get(key)
@@ -162,4 +163,4 @@ class Ledger:
 
     def shares(self, replica: int) -> Shares:
         """What is promised to a replica."""
-        return {key: account.promises[replica] for key, account in self.accounts.items() if replica in account.promises}
+        return self._promises.get(replica, {})

@@ -54,14 +54,14 @@ class Measurements:
             self._known.move_to_end(subject)
         return self._known.get(subject)
 
-    def ask(self, spec: pb.ModelSpec, ledger: Ledger, now_ns: int) -> list[commands.Command]:
-        """The question for a model that nobody has asked yet."""
+    def ask(self, spec: pb.ModelSpec, ledger: Ledger, now_ns: int) -> commands.Measure | None:
+        """The question about a model; None where it is asked already."""
         subject = Subject.of(spec)
         if any(asked == subject for asked, _ in self._asked.values()):
-            return []
+            return None
         self._questions += 1
         self._asked[self._questions] = subject, now_ns + TIMEOUT_NS
-        return [commands.Measure(ledger.hosts[0], self._questions, spec, self._slots)]
+        return commands.Measure(ledger.hosts[0], self._questions, spec, self._slots)
 
     def answer(self, question: int, footprints: Sequence[wire.Footprint], error: str) -> Subject | Failed | None:
         """Takes an answer. None where nobody asked, or has waited too long."""

@@ -73,12 +73,12 @@ class _Search:
         self._fewest = wish.sizes[-1:]  # who has to leave is decided by the fewest slots
 
     def decision(self) -> Decision:
-        alone = self._anywhere(self._room_alone, self._fewest)
-        if alone is None:
-            return Never(self._too_large())
         whole_now = self._first(self._whole, self._room, self._wish.sizes)
         if whole_now is not None:
             return whole_now
+        alone = self._anywhere(self._room_alone, self._fewest)
+        if alone is None:
+            return Never(self._too_large())
         if self._wish.is_further:
             return self._beside()
         return (
@@ -152,7 +152,7 @@ class _Search:
 
     def _evictions(self, sizes: Sizes, host: str) -> Iterator[Wait]:
         """For each GPU of a host that idle replicas can leave to the new one."""
-        layout, cpu = self._layout(sizes), self._ledger.cpu(host)
+        layout, cpu = self._layout(sizes), DeviceKey.cpu(host)
         if layout.host > self._room_soon(cpu):
             return
         for gpu in self._gpus(host):
@@ -164,7 +164,7 @@ class _Search:
         if (soon := self._anywhere(self._room_soon, self._fewest)) is not None:
             return Wait(soon.shares)
         for sizes, host in ((sizes, host) for sizes in self._fewest for host in self._ledger.hosts):
-            cpu, size = self._ledger.cpu(host), sizes.on_cpu().host
+            cpu, size = DeviceKey.cpu(host), sizes.on_cpu().host
             if size <= self._room_alone(cpu) and (victims := self._victims(cpu, size)):
                 return Wait({cpu: size}, victims)
         return None
@@ -216,10 +216,10 @@ class _Search:
 
     def _fits(self, gpus: Sequence[DeviceKey], layout: Layout, rooms: Rooms, host: str) -> bool:
         shares = zip(gpus, layout.gpus, strict=True)
-        return all(size <= rooms(gpu) for gpu, size in shares) and layout.host <= rooms(self._ledger.cpu(host))
+        return all(size <= rooms(gpu) for gpu, size in shares) and layout.host <= rooms(DeviceKey.cpu(host))
 
     def _fit(self, gpus: Sequence[DeviceKey], layout: Layout, sizes: Sizes, host: str) -> Fit:
-        cpu = self._ledger.cpu(host)
+        cpu = DeviceKey.cpu(host)
         used = [(gpu, size, layers) for gpu, size, layers in zip(gpus, layout.gpus, layout.layers, strict=True) if size]
         placement = pb.Placement(
             host=host,
@@ -234,7 +234,7 @@ class _Search:
 
     def _too_large(self) -> str:
         size = self._fewest[0].on_cpu().total
-        largest = max((self._room_alone(self._ledger.cpu(host)) for host in self._ledger.hosts), default=0)
+        largest = max((self._room_alone(DeviceKey.cpu(host)) for host in self._ledger.hosts), default=0)
         return f"model requires more system memory ({binary_bytes(size)}) than is available ({binary_bytes(largest)})"
 
 
@@ -244,8 +244,7 @@ def shares_of(placement: pb.Placement) -> Shares:
         DeviceKey.of(placement.host, device): size
         for device, size in zip(placement.devices, placement.bytes, strict=False)
     }
-    cpu = DeviceKey(placement.host, pb.DEVICE_KIND_CPU, 0)
-    return {cpu: placement.host_bytes} | shares
+    return {DeviceKey.cpu(placement.host): placement.host_bytes} | shares
 
 
 def sizes_of(replica: Replica) -> Shares:
@@ -253,7 +252,7 @@ def sizes_of(replica: Replica) -> Shares:
     devices = replica.placement.devices
     if len(devices) != 1:
         return {}
-    device, cpu = DeviceKey.of(replica.host, devices[0]), DeviceKey(replica.host, pb.DEVICE_KIND_CPU, 0)
+    device, cpu = DeviceKey.of(replica.host, devices[0]), DeviceKey.cpu(replica.host)
     return {cpu: replica.size} if device == cpu else {device: replica.size_vram, cpu: replica.size - replica.size_vram}
 
 

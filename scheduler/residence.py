@@ -1,7 +1,7 @@
 """The lives of replicas: started, loading, resting, drained, stopped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from remuda.v1 import serving_pb2 as pb
 from scheduler import commands, keep_alive, notices
@@ -86,7 +86,7 @@ class Residence:
         state = self._state
         sizes = state.measurements.sizes(request.spec)
         if sizes is None:
-            for question in state.measurements.ask(request.spec, state.ledger, state.now_ns):
+            if (question := state.measurements.ask(request.spec, state.ledger, state.now_ns)) is not None:
                 state.say(question)
             return
         reserved = self._reserved_before(request)
@@ -132,8 +132,12 @@ class Residence:
     def _reject_all(self, subject: Subject, reason: str) -> None:
         """Rejects those who wait for such a replica, and whom no other one serves."""
         siblings = [replica for replica in self._state.replicas_of(subject.model) if replica.is_staying]
-        for request in self._state.queues.of(subject.model):
-            if Subject.of(request.spec) == subject and not any(sibling.covers(request) for sibling in siblings):
+        waiting = [each for each in self._state.queues.of(subject.model) if Subject.of(each.spec) == subject]
+        self._reject_unserved(waiting, siblings, reason)
+
+    def _reject_unserved(self, waiting: Iterable[Request], siblings: Collection[Replica], reason: str) -> None:
+        for request in waiting:
+            if not any(sibling.covers(request) for sibling in siblings):
                 self._state.reject(request, pb.Rejected.CODE_LOAD_FAILED, reason)
 
     # ---- loading ----
@@ -150,9 +154,7 @@ class Residence:
         siblings = [other for other in state.replicas_of(replica.model) if other is not replica and other.is_staying]
         if siblings:
             self._retry_at_ns[replica.model] = state.now_ns + RETRY_PAUSE_NS
-        for request in state.queues.of(replica.model):
-            if replica.covers(request) and not any(sibling.covers(request) for sibling in siblings):
-                state.reject(request, pb.Rejected.CODE_LOAD_FAILED, reason)
+        self._reject_unserved(filter(replica.covers, state.queues.of(replica.model)), siblings, reason)
 
     def abandon_loads(self, model: ModelKey) -> None:
         """Stops the loads of a model that nobody waits for any more."""

@@ -49,19 +49,21 @@ def test_an_unwritable_models_folder_is_one_line_and_status_1(private_folder: Pa
     )
 
 
-def test_an_unusable_origin_is_an_error_without_a_traceback(private_folder: Path) -> None:
-    status, errors = failed_start(private_folder, OLLAMA_ORIGINS="foo")
+@pytest.mark.parametrize(
+    ("variable", "value", "error", "process"),
+    [
+        ("OLLAMA_ORIGINS", "foo", "'foo' has no scheme", "gateway 0"),
+        ("REMUDA_DEVICES", '[{"id": "gpu0", "kind": "cuda", "total": 1}]', "0: a GPU needs an index", "host"),
+    ],
+    ids=["an origin", "a list of devices"],
+)
+def test_what_a_process_cannot_use_is_an_error_without_a_traceback(
+    private_folder: Path, variable: str, value: str, error: str, process: str
+) -> None:
+    status, errors = failed_start(private_folder, **{variable: value})
     assert status == 1
-    assert "Error: OLLAMA_ORIGINS: 'foo' has no scheme\n" in errors
-    assert "gateway 0 ended at its start (exit status 1)" in errors
-    assert "Traceback" not in errors
-
-
-def test_an_unusable_list_of_devices_is_an_error_without_a_traceback(private_folder: Path) -> None:
-    status, errors = failed_start(private_folder, REMUDA_DEVICES='[{"id": "gpu0", "kind": "cuda", "total": 1}]')
-    assert status == 1
-    assert "Error: REMUDA_DEVICES: 0: a GPU needs an index\n" in errors
-    assert "host ended at its start (exit status 1)" in errors
+    assert f"Error: {variable}: {error}\n" in errors
+    assert f"{process} ended at its start (exit status 1)" in errors
     assert "Traceback" not in errors
 
 
